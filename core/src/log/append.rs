@@ -1,0 +1,262 @@
+//! Appending: the hot path, batches, and the border work that keeps it short.
+//!
+//! # The path
+//!
+//! ```text
+//! reserve    tail.fetch_add            news of a seal or of sleepers comes with it
+//! find       two loads                 or, seldom, install the segment
+//! publish    write, store READY        the last touch of the segment
+//! ```
+//!
+//! Between reserve and publish nothing can panic, wait, or run the caller's code: an appender that did
+//! not come back would hide all that follows. (Memory that cannot be had aborts the process.)
+//! A writer needs no pin: its unpublished slot keeps the watermark, and with it every trimmer, off.
+//!
+//! # Border work
+//!
+//! One append in 32 then does the chores, in constant bounds and after publishing: it installs the
+//! next segment ahead of time, moves the prefix over what is published, gives up what retention does
+//! not keep, and drops a few values of dead segments. So nothing piles up although nobody reads, and
+//! no single append pays for much.
+//!
+//! # Orderings
+//!
+//! None of its own.
+//!
+//! # Progress
+//!
+//! Wait-free apart from the allocator. (Border work raises the watermark and the horizon with
+//! `fetch_max`, which some targets spell as a loop; a round is repeated only if another thread has
+//! changed that very word, and the loop ends once it is high enough.)
+//!
+//! Models: `publish`, `install`, `late_install`, `batch`, `appender_never_waits`.
+
+use std::fmt;
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::directory::{Found, Installed};
+use super::position::{Geometry, Position, SegmentNo};
+use super::prefix::Budget;
+use super::segment::{Batch, SegmentRef};
+use super::tail::TailWord;
+use super::Log;
+
+/// The largest batch that [`Log::append_all`] takes, in records.
+pub const MAX_BATCH: usize = 4096;
+
+/// Border work is due once in so many positions (a power of two).
+const CHORES_EVERY: u64 = if cfg!(streamcore_loom) { 2 } else { 32 };
+/// How many slots one piece of border work scans: more than are appended in between.
+const SCAN: u64 = 2 * CHORES_EVERY;
+/// How many values it drops: more than die in between, so that none pile up.
+const DROPS: usize = CHORES_EVERY as usize + CHORES_EVERY as usize / 2;
+
+/// The log takes no more records; the value comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Sealed<T>(pub T);
+
+impl<T> fmt::Debug for Sealed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed(..)")
+    }
+}
+
+impl<T> fmt::Display for Sealed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the log is sealed and takes no more records; see its successor")
+    }
+}
+
+impl<T> std::error::Error for Sealed<T> {}
+
+/// Why a batch was not appended; the values come back, all of them.
+#[derive(PartialEq, Eq)]
+pub enum BatchError<T> {
+    /// The log takes no more records.
+    Sealed(Vec<T>),
+    /// The batch has more than [`MAX_BATCH`] records.
+    TooLong(Vec<T>),
+}
+
+impl<T> fmt::Debug for BatchError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sealed(values) => write!(f, "Sealed({} values)", values.len()),
+            Self::TooLong(values) => write!(f, "TooLong({} values)", values.len()),
+        }
+    }
+}
+
+impl<T> fmt::Display for BatchError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sealed(_) => Sealed(()).fmt(f),
+            Self::TooLong(values) => {
+                write!(f, "a batch of {} records; at most {MAX_BATCH} are allowed", values.len())
+            }
+        }
+    }
+}
+
+impl<T> std::error::Error for BatchError<T> {}
+
+impl<T, S> Log<T, S> {
+    /// Appends a record and returns its position.
+    ///
+    /// When the call returns, the record is stored; it is visible to every snapshot that begins after
+    /// this append and all appends with smaller positions have returned.
+    ///
+    /// # Errors
+    ///
+    /// [`Sealed`], with the value, when the log was sealed before.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free apart from the allocator: never waits for a reader or another writer.
+    #[inline]
+    pub fn append(&self, value: T) -> Result<Position, Sealed<T>> {
+        let before = self.tail().reserve(1);
+        if before.is_sealed() {
+            self.redirect(before);
+            return Err(Sealed(value));
+        }
+        let position = before.position();
+        let place = Geometry::<T>::locate(position);
+        let block = self.block_for_writing(place.segment);
+        // SAFETY: the position is ours alone, and lives in this slot of this block.
+        unsafe { block.publish(place.segment, place.slot, value, Batch::Ends) };
+        self.after_publishing(before, 1);
+        Ok(position)
+    }
+
+    /// Appends records as one batch: they stand side by side, and every snapshot contains all of them
+    /// or none. Returns their positions (an empty range at the tail for an empty batch).
+    ///
+    /// The iterator is run to its end before anything is reserved.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError`], with the values, when the log was sealed before or there are more than
+    /// [`MAX_BATCH`] of them.
+    ///
+    /// # Progress
+    ///
+    /// Like [`Log::append`].
+    pub fn append_all(
+        &self,
+        values: impl IntoIterator<Item = T>,
+    ) -> Result<Range<Position>, BatchError<T>> {
+        let mut values: SmallVec<[T; 16]> = values.into_iter().collect();
+        let count = values.len() as u64;
+        if values.len() > MAX_BATCH {
+            return Err(BatchError::TooLong(values.into_vec()));
+        }
+        if count == 0 {
+            let end = self.end();
+            return Ok(end..end);
+        }
+        let before = self.tail().reserve(count);
+        if before.is_sealed() {
+            self.redirect(before);
+            return Err(BatchError::Sealed(values.into_vec()));
+        }
+        let first = before.position();
+        let mut next = first.plus(count);
+        let mut batch = Batch::Ends;
+        // From the last to the first: a prefix that passes the first slot finds all the others ready.
+        while let Some(value) = values.pop() {
+            next = next.minus(1);
+            let place = Geometry::<T>::locate(next);
+            let block = self.block_for_writing(place.segment);
+            // SAFETY: the positions are ours alone, and each lives in this slot of this block.
+            unsafe { block.publish(place.segment, place.slot, value, batch) };
+            batch = Batch::GoesOn;
+        }
+        self.after_publishing(before, count);
+        Ok(first..first.plus(count))
+    }
+
+    /// The block of a segment in which the caller has a reserved, unpublished position.
+    #[inline(always)]
+    fn block_for_writing(&self, segment: SegmentNo) -> SegmentRef<T> {
+        match self.directory().find(segment) {
+            Found::Block(block) => block,
+            Found::Nothing | Found::Tombstone => self.install_for_writing(segment),
+        }
+    }
+
+    #[cold]
+    fn install_for_writing(&self, segment: SegmentNo) -> SegmentRef<T> {
+        self.install(segment).unwrap_or_else(|| {
+            // Trim stops at the watermark, which the caller's unpublished slot holds back, and the
+            // sealer buries only what lies behind the end.
+            unreachable!("a segment with an unpublished position was given up")
+        })
+    }
+
+    /// Makes sure that `segment` is installed; `None` if it lived and is gone.
+    fn install(&self, segment: SegmentNo) -> Option<SegmentRef<T>> {
+        let fresh = self.obtain_block(segment);
+        let (block, unused) = match self.directory().install(segment, fresh) {
+            Installed::Ours => return Some(fresh),
+            Installed::Theirs { block, ours } => (Some(block), ours),
+            Installed::TooLate { ours } => (None, ours),
+        };
+        self.return_block(unused, segment);
+        block
+    }
+
+    /// What is due once the caller's records are published.
+    #[inline(always)]
+    fn after_publishing(&self, before: TailWord, count: u64) {
+        let first = before.position().get();
+        if first / CHORES_EVERY != (first + count) / CHORES_EVERY {
+            self.chores(before.position().plus(count - 1));
+        }
+        if before.has_waiters() {
+            self.wake();
+        }
+    }
+
+    /// The caller found the log sealed: it sees the end and the successor behind this call, and does
+    /// not rely on the sealer to wake those who sleep.
+    #[cold]
+    fn redirect(&self, before: TailWord) {
+        self.tail().redirected();
+        if before.has_waiters() {
+            self.wake();
+        }
+    }
+
+    /// Border work, by a writer that has published `position`.
+    #[cold]
+    #[inline(never)]
+    fn chores(&self, position: Position) {
+        let place = Geometry::<T>::locate(position);
+        let slots = Geometry::<T>::slots(place.segment);
+        self.advance(Budget::About(SCAN));
+        if is_first_chore_after(slots / 8, place.slot, slots) {
+            self.prepare(place.segment.next());
+        }
+        if let Some(count) = self.retained_count() {
+            self.keep_last(count);
+        }
+        self.reap(DROPS);
+    }
+
+    /// Installs a segment ahead of need. The prefix may have passed it by now, and a seal too.
+    fn prepare(&self, segment: SegmentNo) {
+        if let Found::Nothing = self.directory().find(segment) {
+            let _ = self.install(segment);
+        }
+    }
+}
+
+/// Whether border work at `slot` is the first one of its segment at or behind slot `mark`. Segments
+/// in which there is no more than one piece of border work are installed when they are needed.
+const fn is_first_chore_after(mark: usize, slot: usize, slots: usize) -> bool {
+    let every = CHORES_EVERY as usize;
+    slots > every && slot >= mark && slot < mark + every || cfg!(streamcore_loom)
+}

@@ -1,0 +1,322 @@
+//! The directory: which block is segment `n`, and how many readers are inside it.
+//!
+//! # State
+//!
+//! Rows of doubling size, made when first needed, never moved, freed with the log. A row holds two
+//! arrays, on different cache lines: the segments' pointers, which writers read, and their pin
+//! words, which readers count in ([`pins`](super::pins)). An entry's life:
+//!
+//! ```text
+//! null --install (CAS)--> block --claim, or seal of an unused one (swap)--> TOMBSTONE
+//!   \--------------------------seal, nothing installed (swap)---------------/
+//! ```
+//!
+//! A tombstone never becomes null again: a writer that stalled before it could install a segment
+//! finds out by its failing CAS that the segment has lived and died meanwhile.
+//!
+//! # Who may do what
+//!
+//! Anybody installs; one wins, the others give their block back. Only the claimer of a trimmed
+//! segment, or the sealer for the segment behind the end, buries an entry.
+//!
+//! # Orderings
+//!
+//! Rows and blocks are published with Release and found with Acquire: who sees a pointer sees the
+//! zeroed memory behind it.
+//!
+//! # Progress
+//!
+//! [`Directory::find`] is wait-free. [`Directory::install`] is wait-free apart from the allocator:
+//! one CAS per row and per entry, and whoever loses uses the winner's.
+//!
+//! Models: `install`, `late_install`, `seal`.
+
+use std::alloc::Layout;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+use super::pins::PinWord;
+use super::position::SegmentNo;
+use super::segment::{Header, SegmentRef};
+use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync;
+
+/// Entries of the first row; row `r` has `FIRST_ROW << r`.
+const FIRST_ROW: u64 = if cfg!(streamcore_loom) { 1 } else { 8 };
+
+/// With 44 rows, and 8 slots a segment at the least, the log holds 2^50 positions: a century of 300,000
+/// appends a second; with 1024 slots, 2^57.
+const ROWS: usize = if cfg!(streamcore_loom) { 4 } else { 44 };
+
+/// Where a segment's entry stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Entry {
+    row: usize,
+    index: usize,
+}
+
+impl Entry {
+    #[inline(always)]
+    const fn of(segment: SegmentNo) -> Self {
+        let shifted = segment.get() + FIRST_ROW;
+        let bits = shifted.ilog2();
+        Self {
+            row: (bits - FIRST_ROW.ilog2()) as usize,
+            index: (shifted - (1 << bits)) as usize,
+        }
+    }
+}
+
+const fn row_len(row: usize) -> usize {
+    (FIRST_ROW as usize) << row
+}
+
+/// What an entry holds.
+pub(crate) enum Found<T> {
+    /// Nothing yet.
+    Nothing,
+    /// The segment's block.
+    Block(SegmentRef<T>),
+    /// The segment lived and is gone.
+    Tombstone,
+}
+
+/// One array of entry pointers; the array of pin words stands behind it in the same block.
+type RowPtr = AtomicPtr<AtomicPtr<Header>>;
+
+/// The table of all segments of one log.
+pub(crate) struct Directory<T> {
+    rows: [RowPtr; ROWS],
+    values: PhantomData<*mut T>,
+}
+
+/// Marks a segment that is gone; its address is never used for memory, since no allocation is there.
+const fn tombstone() -> *mut Header {
+    ptr::without_provenance_mut(1)
+}
+
+impl<T> Found<T> {
+    #[inline(always)]
+    fn from_ptr(block: *mut Header) -> Self {
+        match NonNull::new(block) {
+            None => Self::Nothing,
+            Some(_) if block == tombstone() => Self::Tombstone,
+            Some(block) => Self::Block(SegmentRef::from_raw(block)),
+        }
+    }
+}
+
+impl<T> Directory<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            rows: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+            values: PhantomData,
+        }
+    }
+
+    /// What stands in the entry of `segment`.
+    #[inline(always)]
+    pub(crate) fn find(&self, segment: SegmentNo) -> Found<T> {
+        let at = Entry::of(segment);
+        let Some(row) = self.row(at.row) else { return Found::Nothing };
+        // Acquire pairs with the CAS in `install`: who sees the block sees its zeroed slots.
+        Found::from_ptr(entry(row, at.index).load(Ordering::Acquire))
+    }
+
+    /// Puts `fresh` into the entry of `segment` if it is still empty.
+    pub(crate) fn install(&self, segment: SegmentNo, fresh: SegmentRef<T>) -> Installed<T> {
+        let at = Entry::of(segment);
+        let installed = entry(self.row_or_make(at.row), at.index).compare_exchange(
+            ptr::null_mut(),
+            fresh.as_ptr(),
+            Ordering::Release, // pairs with the load in `find` and the failure below
+            Ordering::Acquire, // pairs with the CAS of whoever won
+        );
+        match installed {
+            Ok(_) => Installed::Ours,
+            Err(other) => match Found::from_ptr(other) {
+                Found::Block(theirs) => Installed::Theirs { block: theirs, ours: fresh },
+                Found::Nothing | Found::Tombstone => Installed::TooLate { ours: fresh },
+            },
+        }
+    }
+
+    /// Ends the entry of `segment`: whoever comes later finds that it is gone. Gives the caller
+    /// what stood there; a block is then the caller's own.
+    pub(crate) fn bury(&self, segment: SegmentNo) -> Found<T> {
+        let at = Entry::of(segment);
+        let row = self.row_or_make(at.row);
+        // Acquire pairs with the CAS in `install`, since the caller goes on to use the block. An RMW,
+        // because it competes with that CAS: one of the two comes first, and the other knows.
+        Found::from_ptr(entry(row, at.index).swap(tombstone(), Ordering::Acquire))
+    }
+
+    /// The pin word of `segment`, if its row exists.
+    #[inline(always)]
+    pub(crate) fn pin_word(&self, segment: SegmentNo) -> Option<&PinWord> {
+        let at = Entry::of(segment);
+        let row = self.row(at.row)?;
+        let pins = pins_of(row, row_len(at.row));
+        // SAFETY: the row's block holds as many pin words as entries, and lives as long as `self`.
+        Some(unsafe { &*pins.add(at.index) })
+    }
+
+    /// Visits every block that still stands in the directory; they are the caller's.
+    pub(crate) fn drain(&mut self, mut visit: impl FnMut(SegmentNo, SegmentRef<T>)) {
+        let mut number = 0;
+        for row in 0..ROWS {
+            let Some(first) = self.row(row) else {
+                number += row_len(row) as u64;
+                continue;
+            };
+            for index in 0..row_len(row) {
+                // Relaxed: `&mut self` means that every other thread's use is ordered before.
+                let block = entry(first, index).swap(tombstone(), Ordering::Relaxed);
+                if let Found::Block(block) = Found::from_ptr(block) {
+                    visit(SegmentNo::new(number), block);
+                }
+                number += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn row(&self, row: usize) -> Option<NonNull<AtomicPtr<Header>>> {
+        // Acquire pairs with the CAS in `row_or_make`: who sees the row sees its zeroed entries.
+        NonNull::new(self.rows.get(row)?.load(Ordering::Acquire))
+    }
+
+    fn row_or_make(&self, row: usize) -> NonNull<AtomicPtr<Header>> {
+        if let Some(first) = self.row(row) {
+            return first;
+        }
+        self.make_row(row)
+    }
+
+    #[cold]
+    fn make_row(&self, row: usize) -> NonNull<AtomicPtr<Header>> {
+        let Some(place) = self.rows.get(row) else { out_of_positions() };
+        let fresh = allocate_row(row_len(row));
+        let made = place.compare_exchange(
+            ptr::null_mut(),
+            fresh.as_ptr(),
+            Ordering::Release, // pairs with the load in `row` and the failure below
+            Ordering::Acquire, // pairs with the CAS of whoever won
+        );
+        match made.map_err(NonNull::new) {
+            Err(Some(theirs)) => {
+                // SAFETY: the row lost the race, so nobody else has seen it.
+                unsafe { free_row(fresh, row_len(row)) };
+                theirs
+            }
+            Ok(_) | Err(None) => fresh,
+        }
+    }
+}
+
+impl<T> Drop for Directory<T> {
+    fn drop(&mut self) {
+        for row in 0..ROWS {
+            if let Some(first) = self.row(row) {
+                // SAFETY: the last owner frees; blocks were drained by the log before.
+                unsafe { free_row(first, row_len(row)) };
+            }
+        }
+    }
+}
+
+/// How an attempt to install ended.
+pub(crate) enum Installed<T> {
+    /// The block that was offered is the segment now.
+    Ours,
+    /// Another block was there first; the offered one comes back.
+    Theirs { block: SegmentRef<T>, ours: SegmentRef<T> },
+    /// The segment lived and is gone; the offered block comes back.
+    TooLate { ours: SegmentRef<T> },
+}
+
+#[inline(always)]
+fn entry<'a>(row: NonNull<AtomicPtr<Header>>, index: usize) -> &'a AtomicPtr<Header> {
+    // SAFETY: `Entry::of` yields indices inside the row, and rows live as long as the directory,
+    // which every caller borrows.
+    unsafe { row.add(index).as_ref() }
+}
+
+/// The layout of a row of `len` entries, and where its pin words begin.
+fn row_layout(len: usize) -> (Layout, usize) {
+    // Pin words begin on a cache line of their own: readers count there, writers read the entries.
+    let pins_at = (len * size_of::<AtomicPtr<Header>>()).next_multiple_of(64);
+    let size = pins_at + len * size_of::<PinWord>();
+    let layout = Layout::from_size_align(size, 64).expect("a row fits the address space");
+    (layout, pins_at)
+}
+
+#[inline(always)]
+fn pins_of(row: NonNull<AtomicPtr<Header>>, len: usize) -> *const PinWord {
+    let pins_at = (len * size_of::<AtomicPtr<Header>>()).next_multiple_of(64);
+    // SAFETY: the offset lies inside the row's block, by `row_layout`.
+    unsafe { row.as_ptr().byte_add(pins_at).cast() }
+}
+
+fn allocate_row(len: usize) -> NonNull<AtomicPtr<Header>> {
+    let (layout, pins_at) = row_layout(len);
+    let block = sync::allocate_zeroed(layout);
+    // SAFETY: the block is zeroed, fresh, and holds `len` of each, by `row_layout`.
+    unsafe {
+        sync::init_zeroed(block.cast::<AtomicPtr<Header>>(), len);
+        sync::init_zeroed(block.add(pins_at).cast::<PinWord>(), len);
+        NonNull::new_unchecked(block.cast())
+    }
+}
+
+/// # Safety
+/// Nobody uses the row any more.
+unsafe fn free_row(row: NonNull<AtomicPtr<Header>>, len: usize) {
+    let (layout, _) = row_layout(len);
+    // SAFETY: passed on to the caller; the layout is that of `allocate_row`.
+    unsafe { sync::release(row.as_ptr().cast(), layout) }
+}
+
+/// The writer holds a reserved position that can never be published, so the log is stuck for good.
+#[cold]
+fn out_of_positions() -> ! {
+    eprintln!("streamcore: the log has used up its positions (2^50 at the least)");
+    std::process::abort()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_double_and_entries_do_not_overlap() {
+        let mut expected = Entry { row: 0, index: 0 };
+        for number in 0..100_000 {
+            assert_eq!(Entry::of(SegmentNo::new(number)), expected);
+            expected.index += 1;
+            if expected.index == row_len(expected.row) {
+                expected = Entry { row: expected.row + 1, index: 0 };
+            }
+        }
+    }
+
+    #[test]
+    fn an_unmade_row_answers_nothing() {
+        let directory = Directory::<u64>::new();
+        assert!(matches!(directory.find(SegmentNo::new(1 << 40)), Found::Nothing));
+        assert!(directory.pin_word(SegmentNo::new(3)).is_none());
+    }
+
+    #[test]
+    fn a_tombstone_takes_no_block() {
+        let directory = Directory::<u64>::new();
+        let n = SegmentNo::new(3);
+        assert!(matches!(directory.bury(n), Found::Nothing));
+        let block = SegmentRef::<u64>::allocate(8);
+        let Installed::TooLate { ours } = directory.install(n, block) else {
+            panic!("installed over a tombstone")
+        };
+        // SAFETY: the block came back unused.
+        unsafe { ours.free(8) };
+    }
+}

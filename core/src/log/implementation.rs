@@ -1,0 +1,1 @@
+//! How the log works, and why that is right.

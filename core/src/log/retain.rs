@@ -1,0 +1,114 @@
+//! Retaining a range: for a user who must not lose it while reading it.
+//!
+//! # State
+//!
+//! One pin for each segment of the range. Every pin is checked: a segment in the middle may have been
+//! trimmed after the first one was pinned, if two trimmers are at work, so one refused pin refuses
+//! the whole.
+//!
+//! # Progress
+//!
+//! Wait-free, one RMW a segment.
+//!
+//! Models: `retain`.
+
+use std::fmt;
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::Log;
+use super::position::{Geometry, Position};
+use super::prefix::Budget;
+use super::read::{Entered, LogHandle, SegmentPin, Trimmed};
+use crate::sync::Arc;
+
+/// Records that stay readable, whatever is trimmed, until this guard is dropped.
+///
+/// Their memory is not given back meanwhile; keep it short.
+pub struct Retained<H: LogHandle> {
+    pins: SmallVec<[SegmentPin<H>; 2]>,
+    positions: Range<Position>,
+}
+
+impl<T, S> Log<T, S> {
+    /// Retains the published records of `positions`.
+    ///
+    /// # Errors
+    ///
+    /// [`Trimmed`] when not all of them are retained any more.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free but for the scan of what was published since the last one (lock-free).
+    pub fn retain(&self, positions: Range<Position>) -> Result<Retained<&Self>, Trimmed> {
+        Retained::new(self, positions)
+    }
+
+    /// Like [`Log::retain`], with a guard that shares ownership of the log.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::retain`].
+    pub fn retain_shared(
+        self: &Arc<Self>,
+        positions: Range<Position>,
+    ) -> Result<Retained<Arc<Self>>, Trimmed> {
+        Retained::new(Arc::clone(self), positions)
+    }
+}
+
+impl<H: LogHandle + Clone> Retained<H> {
+    fn new(handle: H, positions: Range<Position>) -> Result<Self, Trimmed> {
+        let log = handle.log();
+        let end = positions.end.min(log.advance(Budget::All));
+        let positions = positions.start..end.max(positions.start);
+        if positions.start < log.horizon().load() {
+            return Err(log.trimmed());
+        }
+        let mut pins = SmallVec::new();
+        let mut next = positions.start;
+        while next < positions.end {
+            let segment = Geometry::<H::Value>::locate(next).segment;
+            match Log::enter_with(handle.clone(), segment) {
+                Entered::Inside(pin) => pins.push(pin),
+                Entered::Trimmed(trimmed) => return Err(trimmed),
+                Entered::NotYet => unreachable!("what is published has a segment"),
+            }
+            next = Geometry::<H::Value>::first(segment.next());
+        }
+        Ok(Self { pins, positions })
+    }
+}
+
+impl<H: LogHandle> Retained<H> {
+    /// The positions that are retained: those asked for, as far as they were published.
+    pub fn positions(&self) -> Range<Position> {
+        self.positions.clone()
+    }
+
+    /// The record at `position`, if it is in the range.
+    pub fn get(&self, position: Position) -> Option<&H::Value> {
+        if !self.positions.contains(&position) {
+            return None;
+        }
+        let place = Geometry::<H::Value>::locate(position);
+        let first = self.pins.first()?.segment();
+        let pin = self.pins.get((place.segment.get() - first.get()) as usize)?;
+        // SAFETY: the range was cut to what was below the watermark.
+        Some(unsafe { pin.value(place.slot) })
+    }
+
+    /// The records in order, each with its position.
+    pub fn iter(&self) -> impl Iterator<Item = (Position, &H::Value)> {
+        (self.positions.start.get()..self.positions.end.get())
+            .map(Position::new)
+            .filter_map(|position| Some((position, self.get(position)?)))
+    }
+}
+
+impl<H: LogHandle> fmt::Debug for Retained<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retained").field("positions", &self.positions).finish_non_exhaustive()
+    }
+}

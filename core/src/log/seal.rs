@@ -1,0 +1,200 @@
+//! Sealing: one exact end, and a successor that whoever finds the end finds too.
+//!
+//! # State
+//!
+//! ```text
+//! open --successor installed (CAS)--> closing --end raised, SEALED set (CAS)--> sealed
+//! ```
+//!
+//! The order is the protocol: the successor is there before the end, the end before the bit. Whoever
+//! sees SEALED therefore reads the exact end and finds the successor. Every append is wholly before
+//! the seal or is turned away by it: the tail's modification order decides.
+//!
+//! # Who may do what
+//!
+//! Anybody seals. The first to install a successor decides what it is; all others help to finish.
+//!
+//! # Two meetings
+//!
+//! The sealer takes back the segment that was installed ahead for positions that will never be: it
+//! buries the entry with a swap, an installer fills it with a CAS, so of the two the later one knows.
+//! And of a trimmer that reaches the end and the sealer, the later one gives up the last segment:
+//! both do an RMW on the horizon (`Horizon::meet`).
+//!
+//! # Orderings
+//!
+//! At their lines. The fence of a redirected writer is in [`tail`](super::tail).
+//!
+//! # Progress
+//!
+//! Lock-free: a round of [`Log::seal`] is repeated only when an append has come in between.
+//!
+//! Models: `seal`, `seal_observer`, `seal_helped`, `wake_at_seal`.
+
+use std::ptr::{self, NonNull};
+
+use super::Log;
+use super::directory::Found;
+use super::position::{Geometry, Position};
+use super::tail::TailWord;
+use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// Where a sealed log ends and what comes after it.
+pub(crate) struct Seal<S> {
+    /// The highest tail that a sealer has tried to seal: the exact end once SEALED is set.
+    end: AtomicU64,
+    successor: AtomicPtr<S>,
+}
+
+/// How a call of [`Log::seal`] ended; the log is sealed in both cases.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SealOutcome<S> {
+    /// The call decided the successor.
+    Sealed {
+        /// The first position that the log does not hold.
+        end: Position,
+    },
+    /// Another call was first, and decided the successor; the one that was offered comes back.
+    AlreadySealed {
+        /// The first position that the log does not hold.
+        end: Position,
+        /// What the call offered.
+        offered: S,
+    },
+}
+
+impl<S> SealOutcome<S> {
+    /// The first position that the log does not hold.
+    pub fn end(&self) -> Position {
+        match self {
+            Self::Sealed { end } | Self::AlreadySealed { end, .. } => *end,
+        }
+    }
+}
+
+impl<S> Seal<S> {
+    pub(crate) fn new() -> Self {
+        Self { end: AtomicU64::new(0), successor: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// The exact end, if the caller has seen SEALED.
+    fn end(&self) -> Position {
+        // Relaxed: seeing SEALED (Acquire) means that the raise of `end` happened before.
+        Position::new(self.end.load(Ordering::Relaxed))
+    }
+
+    fn raise_end(&self, to: Position) {
+        // Relaxed: published by the CAS of the tail. A maximum, so that a slow sealer with an older
+        // tail in hand does not lower what a faster one has raised.
+        self.end.fetch_max(to.get(), Ordering::Relaxed);
+    }
+
+    fn successor(&self) -> Option<&S> {
+        // Acquire pairs with the CAS in `offer`.
+        let successor = NonNull::new(self.successor.load(Ordering::Acquire))?;
+        // SAFETY: a successor once installed is never replaced, and freed with the log.
+        Some(unsafe { successor.as_ref() })
+    }
+
+    /// Installs the successor, or gives it back if there is one.
+    fn offer(&self, successor: S) -> Option<S> {
+        let offered = Box::into_raw(Box::new(successor));
+        let installed = self.successor.compare_exchange(
+            ptr::null_mut(),
+            offered,
+            Ordering::Release, // pairs with the load in `successor`
+            Ordering::Relaxed, // the winner's successor is not read here
+        );
+        match installed {
+            Ok(_) => None,
+            // SAFETY: nobody else has seen the box that was not installed.
+            Err(_) => Some(*unsafe { Box::from_raw(offered) }),
+        }
+    }
+}
+
+impl<S> Drop for Seal<S> {
+    fn drop(&mut self) {
+        // Relaxed: `&mut self` means that every other thread's use is ordered before.
+        let successor = self.successor.swap(ptr::null_mut(), Ordering::Relaxed);
+        if !successor.is_null() {
+            // SAFETY: the box was installed once and is taken out once.
+            drop(unsafe { Box::from_raw(successor) });
+        }
+    }
+}
+
+impl<T, S> Log<T, S> {
+    /// Closes the log: no append lands behind the end that this decides, and those that come later
+    /// get their value back. Waiters are woken.
+    ///
+    /// The first call decides the `successor` (for instance the shards that go on); everybody who
+    /// sees that the log is sealed finds it by [`Log::successor`].
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; does not wait for appends in flight, which become readable when they are published.
+    pub fn seal(&self, successor: S) -> SealOutcome<S> {
+        let turned_down = self.sealing().offer(successor);
+        let end = self.finish_seal();
+        match turned_down {
+            None => SealOutcome::Sealed { end },
+            Some(offered) => SealOutcome::AlreadySealed { end, offered },
+        }
+    }
+
+    fn finish_seal(&self) -> Position {
+        let mut tail = self.tail().load();
+        while !tail.is_sealed() {
+            self.sealing().raise_end(tail.position());
+            tail = match self.tail().try_seal(tail) {
+                Ok(()) => break,
+                Err(now) => now,
+            };
+        }
+        let end = self.sealing().end();
+        self.give_back_prepared(end);
+        self.trim_last_of_sealed(end);
+        self.free_spares();
+        self.wake();
+        end
+    }
+
+    /// Takes back the segment that was installed ahead, behind the end.
+    fn give_back_prepared(&self, end: Position) {
+        let at = Geometry::<T>::locate(end);
+        let unused = if at.slot == 0 { at.segment } else { at.segment.next() };
+        if let Found::Block(block) = self.directory().bury(unused) {
+            self.return_block(block, unused);
+        }
+    }
+
+    /// Whether the log takes no more appends.
+    #[inline]
+    pub fn is_sealed(&self) -> bool {
+        self.tail().load().is_sealed()
+    }
+
+    /// The exact end, once the log is sealed.
+    #[inline]
+    pub fn sealed_end(&self) -> Option<Position> {
+        self.tail().load().is_sealed().then(|| self.sealing().end())
+    }
+
+    /// What was given to [`Log::seal`], once the log is sealed.
+    pub fn successor(&self) -> Option<&S> {
+        if self.is_sealed() { self.sealing().successor() } else { None }
+    }
+
+    /// The first position that is not reserved: behind it, nothing was appended when this was read.
+    pub(crate) fn reserved(&self) -> Position {
+        self.reserved_in(self.tail().load())
+    }
+
+    /// [`Log::reserved`] for a tail that the caller has loaded. A sealed tail keeps rising under
+    /// redirected appends, so it must not be used itself.
+    #[inline(always)]
+    pub(crate) fn reserved_in(&self, tail: TailWord) -> Position {
+        if tail.is_sealed() { self.sealing().end() } else { tail.position() }
+    }
+}

@@ -1,0 +1,146 @@
+//! The tail: one word that hands out positions and carries the log's rare news to writers.
+//!
+//! # State
+//!
+//! ```text
+//! bit 63   SEALED    set once, by the sealer's CAS, never cleared
+//! bit 62   WAITERS   somebody sleeps; set by a waiter, cleared by whoever wakes
+//! 61..0    the next position; after the seal it keeps rising and means nothing
+//! ```
+//!
+//! Writers add; they learn of a seal or of sleepers from the very word that their own `fetch_add`
+//! returns, so neither costs them anything while it does not happen. Sealers set SEALED with a CAS,
+//! since the exact end must be published before the bit (see [`seal`](super::seal)).
+//!
+//! # Orderings
+//!
+//! The writer's `fetch_add` is Relaxed: the value that it reserves is published by the slot's state,
+//! and what a redirected writer must see, it gets by a fence behind the check (`redirected`). All
+//! other operations say what they pair with at their line.
+//!
+//! # Progress
+//!
+//! Wait-free, except for [`Tail::try_seal`], which its caller repeats (lock-free).
+//!
+//! Models: `seal`, `seal_observer`, `seal_helped`, `wake`, `wake_two`, `wake_at_seal`.
+
+use super::position::Position;
+use crate::sync::atomic::{AtomicU64, Ordering, fence};
+
+const SEALED: u64 = 1 << 63;
+const WAITERS: u64 = 1 << 62;
+const NUMBER: u64 = WAITERS - 1;
+
+/// A value of the tail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TailWord(u64);
+
+impl TailWord {
+    /// Whether the log takes no more appends.
+    #[inline(always)]
+    pub(crate) const fn is_sealed(self) -> bool {
+        self.0 & SEALED != 0
+    }
+
+    /// Whether somebody sleeps until the next append.
+    #[inline(always)]
+    pub(crate) const fn has_waiters(self) -> bool {
+        self.0 & WAITERS != 0
+    }
+
+    /// The next position; meaningless when sealed.
+    #[inline(always)]
+    pub(crate) const fn position(self) -> Position {
+        Position::new(self.0 & NUMBER)
+    }
+}
+
+/// The tail of a log.
+pub(crate) struct Tail(AtomicU64);
+
+impl Tail {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Reserves `count` positions for the caller, from the returned word's position on, unless that
+    /// word is sealed.
+    #[inline(always)]
+    pub(crate) fn reserve(&self, count: u64) -> TailWord {
+        // Relaxed: atomicity alone makes positions unique; the slot's state publishes the value.
+        TailWord(self.0.fetch_add(count, Ordering::Relaxed))
+    }
+
+    /// Makes a writer that found the log sealed see what the sealer did before.
+    pub(crate) fn redirected(&self) {
+        // Pairs with the CAS of `try_seal`: `end` and the successor are visible behind it.
+        fence(Ordering::Acquire);
+    }
+
+    /// The tail as it is now.
+    #[inline(always)]
+    pub(crate) fn load(&self) -> TailWord {
+        // Acquire pairs with the CAS of `try_seal`: who sees SEALED reads the exact end.
+        TailWord(self.0.load(Ordering::Acquire))
+    }
+
+    /// Seals if the tail is still `expected`.
+    pub(crate) fn try_seal(&self, expected: TailWord) -> Result<(), TailWord> {
+        // Release pairs with `load` and `redirected`: end and successor come before the bit.
+        // Acquire pairs with `announce_waiter`: who set WAITERS before is found in the wait list.
+        self.0
+            .compare_exchange(
+                expected.0,
+                expected.0 | SEALED,
+                Ordering::AcqRel,
+                Ordering::Acquire, // like `load`: the next try may find the seal of another
+            )
+            .map(drop)
+            .map_err(TailWord)
+    }
+
+    /// Tells writers that somebody sleeps. In the result: which positions were reserved before, so
+    /// that their writers did not see the bit.
+    pub(crate) fn announce_waiter(&self) -> TailWord {
+        // Release pairs with `clear_waiters`: the node pushed before is found by whoever wakes.
+        // Acquire pairs with the CAS of `try_seal`, like `load`.
+        TailWord(self.0.fetch_or(WAITERS, Ordering::AcqRel))
+    }
+
+    /// Takes the sleepers' bit away; the caller goes on to wake all of them.
+    pub(crate) fn clear_waiters(&self) {
+        // Acquire pairs with `announce_waiter`. Release keeps the chain whole for a later
+        // `announce_waiter`, which then knows that its node came after this wake's list was due.
+        self.0.fetch_and(!WAITERS, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bits_do_not_touch_the_position() {
+        let tail = Tail::new();
+        assert_eq!(tail.reserve(5).position(), Position::ZERO);
+        tail.announce_waiter();
+        assert!(tail.load().has_waiters());
+        assert_eq!(tail.load().position(), Position::new(5));
+        let word = tail.load();
+        assert_eq!(tail.try_seal(word), Ok(()));
+        assert!(tail.load().is_sealed() && tail.load().has_waiters());
+        tail.clear_waiters();
+        assert!(tail.load().is_sealed() && !tail.load().has_waiters());
+        assert_eq!(tail.reserve(1).position(), Position::new(5));
+    }
+
+    #[test]
+    fn a_seal_of_an_outdated_tail_fails_and_tells_the_new_one() {
+        let tail = Tail::new();
+        let old = tail.load();
+        tail.reserve(1);
+        let now = tail.try_seal(old).unwrap_err();
+        assert_eq!(now.position(), Position::new(1));
+        assert!(!now.is_sealed());
+    }
+}
