@@ -1,0 +1,28 @@
+//! What DynamoDB Streams is about: attribute values and items, changes of items, the records that
+//! streams keep of them, and how streams, shards and records are named.
+
+mod arn;
+mod change;
+mod image;
+mod info;
+#[cfg(feature = "serde")]
+mod json;
+mod kinds;
+mod label;
+mod number;
+mod record;
+mod record_ref;
+mod schema;
+mod sequence;
+mod value;
+
+pub use arn::StreamArn;
+pub use change::{Change, UserIdentity};
+pub use image::Image;
+pub use info::{StreamInfo, StreamInfoBuilder};
+pub use kinds::{KeyType, OperationType, StreamStatus, StreamViewType};
+pub use record::Record;
+pub use record_ref::{EventId, RecordRef};
+pub use schema::{KeySchema, KeySchemaElement};
+pub use sequence::SequenceNumber;
+pub use value::{AttributeValue, Attributes};

@@ -1,0 +1,285 @@
+//! Images: an item as it was at a moment, immutable and shared.
+//!
+//! An image has up to two forms, its attributes and its JSON. It starts with one; the other is made
+//! when somebody first asks for it, and then kept. So the new image of a change, which is the old
+//! image of the next, is encoded once for both, and every reader copies the same bytes.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+#[cfg(feature = "serde")]
+use once_cell::race::OnceBox;
+
+#[cfg(feature = "serde")]
+use super::json::Encoding;
+use super::schema::KeySchema;
+use super::value::{self, AttributeValue, Attributes};
+use crate::error::Error;
+
+/// An item as it was at a moment: immutable, shared, one word. A clone is one atomic increment.
+#[derive(Clone)]
+pub struct Image(Arc<Inner>);
+
+struct Inner {
+    size_bytes: u64,
+    /// What the form that the image started with takes on the heap.
+    first_form_bytes: u64,
+    #[cfg(feature = "serde")]
+    attributes: OnceBox<Attributes>,
+    /// At least one of the two forms is there from the start.
+    #[cfg(feature = "serde")]
+    encoding: OnceBox<Encoding>,
+    #[cfg(not(feature = "serde"))]
+    attributes: Attributes,
+}
+
+impl Image {
+    /// An image of these attributes. Walks them once, to know their size.
+    ///
+    /// They are taken as they are: it is the host that knows what DynamoDB would refuse.
+    #[must_use]
+    pub fn new(attributes: Attributes) -> Self {
+        Self(Arc::new(Inner {
+            size_bytes: value::size_of_attributes(&attributes),
+            first_form_bytes: value::heap_of_attributes(&attributes),
+            #[cfg(feature = "serde")]
+            attributes: OnceBox::with_value(Box::new(attributes)),
+            #[cfg(feature = "serde")]
+            encoding: OnceBox::new(),
+            #[cfg(not(feature = "serde"))]
+            attributes,
+        }))
+    }
+
+    /// An image of an item that the host has as DynamoDB JSON, `{"pk":{"S":"a"},...}`.
+    ///
+    /// The text is checked and measured now, and kept: readers of the wire get these very bytes.
+    /// Attributes are decoded when [`attributes`](Self::attributes) asks for them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidItem`] says, in DynamoDB's words where they are known, why DynamoDB would
+    /// not take the item: a value without a type or with two, a number out of range, an empty set
+    /// or one with duplicates, more than 32 levels, an attribute that is named twice, no JSON.
+    #[cfg(feature = "serde")]
+    pub fn from_json(json: impl Into<Box<[u8]>>) -> Result<Self, Error> {
+        let (encoding, size_bytes) = Encoding::read(json.into())?;
+        Ok(Self::encoded(encoding, size_bytes))
+    }
+
+    #[cfg(feature = "serde")]
+    fn encoded(encoding: Encoding, size_bytes: u64) -> Self {
+        Self(Arc::new(Inner {
+            size_bytes,
+            first_form_bytes: encoding.heap_bytes(),
+            attributes: OnceBox::new(),
+            encoding: OnceBox::with_value(Box::new(encoding)),
+        }))
+    }
+
+    /// The item's attributes.
+    ///
+    /// An image that was made from JSON decodes them on the first call and keeps them. Callers that
+    /// race may each decode; one result is kept, and nobody waits.
+    #[cfg(feature = "serde")]
+    #[must_use]
+    pub fn attributes(&self) -> &Attributes {
+        self.0
+            .attributes
+            .get_or_init(|| match self.0.encoding.get() {
+                Some(encoding) => Box::new(encoding.attributes()),
+                None => unreachable!("an image has a form from the start"),
+            })
+    }
+
+    /// The item's attributes.
+    #[cfg(not(feature = "serde"))]
+    #[must_use]
+    pub fn attributes(&self) -> &Attributes {
+        &self.0.attributes
+    }
+
+    /// The item as DynamoDB JSON, `{"pk":{"S":"a"},...}`.
+    ///
+    /// Encoded on the first call and kept. Callers that race may each encode; one result is kept,
+    /// and nobody waits.
+    #[cfg(feature = "serde")]
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        self.encoding().json()
+    }
+
+    /// The bytes that DynamoDB counts for the item: the sum of its names and values.
+    ///
+    /// Source: Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats".
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.0.size_bytes
+    }
+
+    /// The bytes of heap that the image holds now, kept encodings included. Attributes are counted
+    /// roughly, by walking them: this is for statistics.
+    #[must_use]
+    pub fn kept_bytes(&self) -> u64 {
+        self.forms_bytes() + Self::own_bytes()
+    }
+
+    /// Whether both are one image.
+    #[must_use]
+    pub fn ptr_eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether DynamoDB would call the items equal: numbers by value, sets without order. At once
+    /// for one and the same image.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.ptr_eq(other) || value::same_attributes(self.attributes(), other.attributes())
+    }
+
+    /// The bytes of heap that the image held when it was made; one load.
+    pub(crate) fn first_bytes(&self) -> u64 {
+        self.0.first_form_bytes + Self::own_bytes()
+    }
+
+    fn own_bytes() -> u64 {
+        // The two counts of an `Arc` lie in front of its content.
+        (size_of::<Inner>() + 2 * size_of::<usize>()) as u64
+    }
+}
+
+/// One attribute, without making a form that is not there.
+#[cfg(feature = "serde")]
+impl Image {
+    /// The size of an attribute, name and value; `None` if the item does not have it.
+    pub(crate) fn size_of(&self, name: &str) -> Option<u64> {
+        if self.0.attributes.get().is_none()
+            && let Some(size) = self.encoding().size_of(name)
+        {
+            return Some(size);
+        }
+        size_in(self.attributes(), name)
+    }
+
+    /// An attribute of the item.
+    pub(crate) fn attribute(&self, name: &str) -> Option<Cow<'_, AttributeValue>> {
+        if self.0.attributes.get().is_none()
+            && let Some(value) = self.encoding().value(name)
+        {
+            return Some(Cow::Owned(value));
+        }
+        self.attributes().get(name).map(Cow::Borrowed)
+    }
+
+    /// Appends an attribute as `"name":value`; nothing if the item does not have it.
+    pub(crate) fn write_attribute(&self, name: &str, out: &mut Vec<u8>) {
+        if let Some(member) = self.encoding().member(name) {
+            out.extend_from_slice(member);
+        } else if let Some(value) = self.attributes().get(name) {
+            super::json::write_attribute(out, name, value);
+        }
+    }
+
+    /// An image of the key attributes alone, which the item is known to have; `size_bytes` is theirs.
+    ///
+    /// It is made as JSON: a tree of two attributes would take five times the memory, and whoever
+    /// reads a record over the wire reads its keys.
+    pub(crate) fn keys(&self, schema: &KeySchema, size_bytes: u64) -> Self {
+        let copied = self
+            .0
+            .encoding
+            .get()
+            .and_then(|encoding| encoding.project(schema.names()));
+        let encoding = copied.unwrap_or_else(|| {
+            let attributes = self.attributes();
+            Encoding::of(
+                schema
+                    .names()
+                    .filter_map(|name| Some((name, attributes.get(name)?))),
+            )
+        });
+        Self::encoded(encoding, size_bytes)
+    }
+
+    fn encoding(&self) -> &Encoding {
+        self.0.encoding.get_or_init(|| {
+            let attributes = self.attributes();
+            Box::new(Encoding::of(
+                attributes.iter().map(|(name, value)| (&**name, value)),
+            ))
+        })
+    }
+
+    fn forms_bytes(&self) -> u64 {
+        let attributes = self.0.attributes.get().map_or(0, |attributes| {
+            size_of::<Attributes>() as u64 + value::heap_of_attributes(attributes)
+        });
+        attributes + self.0.encoding.get().map_or(0, Encoding::heap_bytes)
+    }
+}
+
+/// The same, when attributes are the only form.
+#[cfg(not(feature = "serde"))]
+impl Image {
+    pub(crate) fn size_of(&self, name: &str) -> Option<u64> {
+        size_in(self.attributes(), name)
+    }
+
+    pub(crate) fn attribute(&self, name: &str) -> Option<Cow<'_, AttributeValue>> {
+        self.attributes().get(name).map(Cow::Borrowed)
+    }
+
+    pub(crate) fn keys(&self, schema: &KeySchema, _size_bytes: u64) -> Self {
+        let key = |name| self.attributes().get_key_value(name);
+        Self::new(
+            schema
+                .names()
+                .filter_map(key)
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    }
+
+    fn forms_bytes(&self) -> u64 {
+        self.0.first_form_bytes
+    }
+}
+
+impl Image {
+    /// The size of the key attributes, names and values.
+    pub(crate) fn size_of_keys(&self, schema: &KeySchema) -> Result<u64, Error> {
+        schema
+            .names()
+            .try_fold(0, |size, name| match self.size_of(name) {
+                Some(of_key) => Ok(size + of_key),
+                None => Err(Error::MissingKey {
+                    attribute: name.into(),
+                }),
+            })
+    }
+}
+
+fn size_in(attributes: &Attributes, name: &str) -> Option<u64> {
+    Some(name.len() as u64 + attributes.get(name)?.size_bytes())
+}
+
+impl From<Attributes> for Image {
+    fn from(attributes: Attributes) -> Self {
+        Self::new(attributes)
+    }
+}
+
+impl fmt::Debug for Image {
+    /// Shows the attributes, or the JSON if they have not been decoded.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[cfg(feature = "serde")]
+        if let (None, Some(encoding)) = (self.0.attributes.get(), self.0.encoding.get()) {
+            return f.debug_tuple("Image").field(encoding).finish();
+        }
+        f.debug_tuple("Image").field(self.attributes()).finish()
+    }
+}
+
+#[cfg(all(test, feature = "serde"))]
+mod tests;

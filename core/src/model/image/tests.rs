@@ -1,0 +1,126 @@
+//! Images: both forms are one item, whichever was first.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::json::tests::items;
+
+const JSON: &str = r#" {"pk" : {"S":"a"} , "n\u0061me":{"N":"10"}, "list":{"L":[{"BOOL":true}]}} "#;
+
+fn problem(json: &str) -> Box<str> {
+    match Image::from_json(json.as_bytes()) {
+        Err(Error::InvalidItem { problem }) => problem,
+        other => panic!("{json}: {other:?}"),
+    }
+}
+
+#[test]
+fn given_json_is_kept_and_read_when_asked() {
+    let image = Image::from_json(JSON.as_bytes()).unwrap();
+    let before = image.kept_bytes();
+    assert_eq!(before, image.first_bytes());
+    assert_eq!(image.json(), JSON.as_bytes());
+    assert_eq!(image.size_bytes(), (2 + 1) + (4 + 2) + (4 + 5));
+    assert_eq!(
+        image.attribute("pk").unwrap().into_owned(),
+        AttributeValue::S("a".into())
+    );
+    assert_eq!(image.size_of("list"), Some(9));
+    assert!(
+        image.0.attributes.get().is_none(),
+        "nobody has asked for all attributes"
+    );
+    // This name stands in the text with an escape; it is found all the same.
+    assert_eq!(
+        image.attribute("name").unwrap().into_owned(),
+        AttributeValue::N("10".into())
+    );
+    assert_eq!(image.attribute("n\\u0061me"), None);
+    assert_eq!(image.attributes().len(), 3);
+    assert!(image.kept_bytes() > before);
+    assert_eq!(image.json(), JSON.as_bytes());
+}
+
+#[test]
+fn an_image_is_encoded_once_for_everybody() {
+    let image = Image::new(
+        Image::from_json(JSON.as_bytes())
+            .unwrap()
+            .attributes()
+            .clone(),
+    );
+    let shared = image.clone();
+    let first = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| shared.json().as_ptr().addr()))
+            .collect();
+        readers
+            .into_iter()
+            .map(|reader| reader.join().unwrap())
+            .collect::<Vec<_>>()
+    });
+    assert!(first.iter().all(|&at| at == image.json().as_ptr().addr()));
+    assert_eq!(
+        image.json(),
+        br#"{"list":{"L":[{"BOOL":true}]},"name":{"N":"10"},"pk":{"S":"a"}}"#
+    );
+}
+
+#[test]
+fn what_is_no_item_is_refused() {
+    assert!(problem("{").starts_with("EOF while parsing"));
+    assert!(problem("{} {}").starts_with("trailing characters"));
+    assert!(problem("[]").contains("expected an item"));
+    assert_eq!(
+        &*problem(r#"{"a":{"N":"x"}}"#),
+        "The parameter cannot be converted to a numeric value: x"
+    );
+    assert_eq!(
+        &*problem(r#"{"a":{"S":""},"\u0061":{"S":""}}"#),
+        "an item or map names an attribute twice"
+    );
+    let deep = "[".repeat(1_000_000);
+    assert!(problem(&format!("{{\"a\":{{\"L\":{deep}")).starts_with("EOF while parsing"));
+    assert!(Image::from_json(*b"{\"a\":{\"S\":\"\xff\"}}").is_err());
+}
+
+proptest! {
+    #[test]
+    fn both_forms_are_one_item(item in items(), absent in ".{0,3}") {
+        let made = Image::new(item.clone());
+        let given = Image::from_json(made.json()).unwrap();
+        prop_assert_eq!(made.size_bytes(), given.size_bytes());
+        let fresh = Image::new(item.clone());
+        for name in item.keys().chain([&absent]) {
+            let value = item.get(name);
+            for image in [&fresh, &made, &given] {
+                prop_assert_eq!(image.attribute(name).map(Cow::into_owned), value.cloned());
+                let size = value.map(|value| name.len() as u64 + value.size_bytes());
+                prop_assert_eq!(image.size_of(name), size);
+                let mut member = b"{".to_vec();
+                image.write_attribute(name, &mut member);
+                member.push(b'}');
+                let read = Image::from_json(member).unwrap();
+                prop_assert_eq!(read.attributes().iter().next(), item.get_key_value(name));
+            }
+        }
+        prop_assert_eq!(given.attributes(), &item);
+        prop_assert!(made.same_as(&given));
+    }
+
+    #[test]
+    fn keys_are_taken_from_either_form(item in items()) {
+        let mut names = item.keys();
+        let (Some(hash), range) = (names.next(), names.next()) else { return Ok(()) };
+        let schema = KeySchema::new(hash, range.map(|name| &**name)).unwrap();
+        let made = Image::new(item.clone());
+        let given = Image::from_json(Image::new(item.clone()).json()).unwrap();
+        for image in [&made, &given] {
+            let keys = image.keys(&schema, image.size_of_keys(&schema).unwrap());
+            prop_assert!(keys.attributes().keys().eq(schema.names()));
+            prop_assert!(keys.attributes().iter().all(|(name, value)| item[name] == *value));
+            let size: u64 = value::size_of_attributes(keys.attributes());
+            prop_assert_eq!(keys.size_bytes(), size);
+        }
+    }
+}

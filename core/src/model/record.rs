@@ -1,0 +1,196 @@
+//! Records as a shard stores them: what differs from record to record, and nothing that the stream
+//! or the place in the log tells.
+
+use super::change::Change;
+use super::image::Image;
+use super::kinds::{OperationType, StreamViewType};
+use super::schema::KeySchema;
+use crate::error::Error;
+
+/// One change as a shard stores it. [`RecordRef`](super::RecordRef) shows it whole.
+#[derive(Debug)]
+pub struct Record {
+    created_ms: u64,
+    new: Option<Image>,
+    old: Option<Image>,
+    /// The key attributes alone: kept if the host gave them, made if neither image is kept.
+    keys: Option<Image>,
+    /// The size of the key attributes, so that nobody who reads the record's size looks for them.
+    key_size: u32,
+    operation: OperationType,
+    by_ttl: bool,
+}
+
+// A slot of a shard's log is a record and a word; there are millions of them.
+const _: () = assert!(size_of::<Record>() <= 56);
+
+impl Record {
+    /// The record of a change made at `created_ms`, with the images that the view type asks for.
+    ///
+    /// Allocates nothing unless it has to make a key image, see [`Change::with_keys`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingKey`] if an attribute of the key is neither in the key image, if there is
+    /// one, nor else in the new image, nor else in the old one.
+    pub(crate) fn new(
+        change: Change,
+        view: StreamViewType,
+        schema: &KeySchema,
+        created_ms: u64,
+    ) -> Result<Self, Error> {
+        let missing_key = || Error::MissingKey {
+            attribute: schema.hash().into(),
+        };
+        let key_source = change.key_source().ok_or_else(missing_key)?;
+        let size = key_source.size_of_keys(schema)?;
+        let key_size = u32::try_from(size).map_err(|_| Error::InvalidItem {
+            problem: "its key takes over 4 GiB".into(),
+        })?;
+
+        let (keeps_new, keeps_old) = match view {
+            StreamViewType::KeysOnly => (false, false),
+            StreamViewType::NewImage => (true, false),
+            StreamViewType::OldImage => (false, true),
+            StreamViewType::NewAndOldImages => (true, true),
+        };
+        let has_image = keeps_new && change.new.is_some() || keeps_old && change.old.is_some();
+        let made = (change.keys.is_none() && !has_image).then(|| key_source.keys(schema, size));
+        Ok(Self {
+            created_ms,
+            key_size,
+            operation: change.operation,
+            by_ttl: change.is_ttl_delete(),
+            new: change.new.filter(|_| keeps_new),
+            old: change.old.filter(|_| keeps_old),
+            keys: change.keys.or(made),
+        })
+    }
+
+    /// The bytes that its images took on the heap when they were made. An image that several
+    /// records share counts in each. Constant for the life of the record; a few loads.
+    pub(crate) fn heap_estimate(&self) -> u64 {
+        let images = [&self.new, &self.old, &self.keys];
+        images.into_iter().flatten().map(Image::first_bytes).sum()
+    }
+
+    pub(crate) fn created_ms(&self) -> u64 {
+        self.created_ms
+    }
+
+    pub(crate) fn operation(&self) -> OperationType {
+        self.operation
+    }
+
+    pub(crate) fn is_ttl_delete(&self) -> bool {
+        self.by_ttl
+    }
+
+    pub(crate) fn new_image(&self) -> Option<&Image> {
+        self.new.as_ref()
+    }
+
+    pub(crate) fn old_image(&self) -> Option<&Image> {
+        self.old.as_ref()
+    }
+
+    /// The image to take the key attributes from.
+    pub(crate) fn key_source(&self) -> Option<&Image> {
+        self.keys
+            .as_ref()
+            .or(self.new.as_ref())
+            .or(self.old.as_ref())
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        let images = [&self.new, &self.old].into_iter().flatten();
+        u64::from(self.key_size) + images.map(Image::size_bytes).sum::<u64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AttributeValue, Attributes};
+
+    fn image(names: &[&str]) -> Image {
+        let attribute = |name: &&str| ((*name).to_owned(), AttributeValue::S("value".into()));
+        Image::new(names.iter().map(attribute).collect::<Attributes>())
+    }
+
+    fn schema() -> KeySchema {
+        KeySchema::new("pk", Some("sk")).unwrap()
+    }
+
+    #[test]
+    fn each_view_keeps_its_images() {
+        use StreamViewType::{KeysOnly, NewAndOldImages, NewImage, OldImage};
+        let (new, old) = (image(&["pk", "sk", "a"]), image(&["pk", "sk", "b", "c"]));
+        let insert = || Change::insert(new.clone());
+        let modify = || Change::modify(old.clone(), new.clone());
+        let remove = || Change::remove(old.clone());
+        for (change, view, has_new, has_old, has_keys) in [
+            (insert(), KeysOnly, false, false, true),
+            (modify(), KeysOnly, false, false, true),
+            (remove(), KeysOnly, false, false, true),
+            (insert(), NewImage, true, false, false),
+            (modify(), NewImage, true, false, false),
+            (remove(), NewImage, false, false, true),
+            (insert(), OldImage, false, false, true),
+            (modify(), OldImage, false, true, false),
+            (remove(), OldImage, false, true, false),
+            (insert(), NewAndOldImages, true, false, false),
+            (modify(), NewAndOldImages, true, true, false),
+            (remove(), NewAndOldImages, false, true, false),
+        ] {
+            let what = format!("{} in {view}", change.operation());
+            let record = Record::new(change, view, &schema(), 7).unwrap();
+            let is = |kept: Option<&Image>, of: &Image| kept.map(|image| image.ptr_eq(of));
+            assert_eq!(
+                is(record.new_image(), &new),
+                has_new.then_some(true),
+                "{what}"
+            );
+            assert_eq!(
+                is(record.old_image(), &old),
+                has_old.then_some(true),
+                "{what}"
+            );
+            assert_eq!(record.keys.is_some(), has_keys, "{what}");
+            let keys = record.keys.as_ref().map(Image::attributes);
+            assert!(
+                keys.is_none_or(|keys| keys.keys().eq(["pk", "sk"])),
+                "{what}"
+            );
+            let size = 14 + u64::from(has_new) * 20 + u64::from(has_old) * 26;
+            assert_eq!(record.size_bytes(), size, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_given_key_image_is_kept_and_checked() {
+        let keys = image(&["pk", "sk"]);
+        let change = || Change::remove(image(&["pk", "sk", "a"]));
+        let given = change().with_keys(keys.clone());
+        let record = Record::new(given, StreamViewType::NewImage, &schema(), 0).unwrap();
+        assert!(record.keys.as_ref().is_some_and(|kept| kept.ptr_eq(&keys)));
+        let given = change().with_keys(image(&["pk"]));
+        assert_eq!(
+            Record::new(given, StreamViewType::NewImage, &schema(), 0).unwrap_err(),
+            Error::MissingKey {
+                attribute: "sk".into()
+            }
+        );
+    }
+
+    #[test]
+    fn an_item_without_its_key_is_refused() {
+        let change = Change::insert(image(&["sk", "a"]));
+        assert_eq!(
+            Record::new(change, StreamViewType::NewAndOldImages, &schema(), 0).unwrap_err(),
+            Error::MissingKey {
+                attribute: "pk".into()
+            }
+        );
+    }
+}
