@@ -1,0 +1,9 @@
+//! The loom models of streamcore: one file for each protocol, all in one binary.
+//!
+//! `harness` runs them and says how; `canary` and `checker` check the checker itself; `guard` makes
+//! sure that everything is there. The mutants that the models must kill lie in `../../mutants`.
+
+mod canary;
+mod checker;
+mod guard;
+mod harness;
