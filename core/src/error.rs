@@ -76,6 +76,13 @@ pub enum Error {
         /// The limits that are allowed.
         allowed: RangeInclusive<usize>,
     },
+    /// A batch has too many changes.
+    BatchTooLong {
+        /// How many it has.
+        given: usize,
+        /// How many are allowed.
+        allowed: usize,
+    },
     /// A word is not in the vocabulary that it should be from.
     UnknownWord {
         /// What the word should have named.
@@ -155,6 +162,12 @@ impl fmt::Display for Error {
                     "the limit {given} is not from {} to {}",
                     allowed.start(),
                     allowed.end()
+                )
+            }
+            Self::BatchTooLong { given, allowed } => {
+                write!(
+                    f,
+                    "a batch of {given} changes; at most {allowed} are allowed"
                 )
             }
             Self::UnknownWord {

@@ -21,6 +21,7 @@ pub use change::{Change, UserIdentity};
 pub use image::Image;
 pub use info::{StreamInfo, StreamInfoBuilder};
 pub use kinds::{KeyType, OperationType, StreamStatus, StreamViewType};
+pub(crate) use number::canonical_bytes as canonical_number;
 pub use record::Record;
 pub use record_ref::{EventId, RecordRef};
 pub use schema::{KeySchema, KeySchemaElement};

@@ -36,18 +36,18 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::Log;
 use super::directory::{Found, Installed};
 use super::position::{Geometry, Position, SegmentNo};
 use super::prefix::Budget;
 use super::segment::{Batch, SegmentRef};
 use super::tail::TailWord;
-use super::Log;
 
 /// The largest batch that [`Log::append_all`] takes, in records.
 pub const MAX_BATCH: usize = 4096;
 
 /// Border work is due once in so many positions (a power of two).
-const CHORES_EVERY: u64 = if cfg!(streamcore_loom) { 2 } else { 32 };
+pub(crate) const CHORES_EVERY: u64 = if cfg!(streamcore_loom) { 2 } else { 32 };
 /// How many slots one piece of border work scans: more than are appended in between.
 const SCAN: u64 = 2 * CHORES_EVERY;
 /// How many values it drops: more than die in between, so that none pile up.
@@ -94,7 +94,11 @@ impl<T> fmt::Display for BatchError<T> {
         match self {
             Self::Sealed(_) => Sealed(()).fmt(f),
             Self::TooLong(values) => {
-                write!(f, "a batch of {} records; at most {MAX_BATCH} are allowed", values.len())
+                write!(
+                    f,
+                    "a batch of {} records; at most {MAX_BATCH} are allowed",
+                    values.len()
+                )
             }
         }
     }

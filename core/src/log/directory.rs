@@ -38,8 +38,8 @@ use std::ptr::{self, NonNull};
 use super::pins::PinWord;
 use super::position::SegmentNo;
 use super::segment::{Header, SegmentRef};
-use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync;
+use crate::sync::atomic::{AtomicPtr, Ordering};
 
 /// Entries of the first row; row `r` has `FIRST_ROW << r`.
 const FIRST_ROW: u64 = if cfg!(streamcore_loom) { 1 } else { 8 };
@@ -118,7 +118,9 @@ impl<T> Directory<T> {
     #[inline(always)]
     pub(crate) fn find(&self, segment: SegmentNo) -> Found<T> {
         let at = Entry::of(segment);
-        let Some(row) = self.row(at.row) else { return Found::Nothing };
+        let Some(row) = self.row(at.row) else {
+            return Found::Nothing;
+        };
         // Acquire pairs with the CAS in `install`: who sees the block sees its zeroed slots.
         Found::from_ptr(entry(row, at.index).load(Ordering::Acquire))
     }
@@ -135,7 +137,10 @@ impl<T> Directory<T> {
         match installed {
             Ok(_) => Installed::Ours,
             Err(other) => match Found::from_ptr(other) {
-                Found::Block(theirs) => Installed::Theirs { block: theirs, ours: fresh },
+                Found::Block(theirs) => Installed::Theirs {
+                    block: theirs,
+                    ours: fresh,
+                },
                 Found::Nothing | Found::Tombstone => Installed::TooLate { ours: fresh },
             },
         }
@@ -195,7 +200,9 @@ impl<T> Directory<T> {
 
     #[cold]
     fn make_row(&self, row: usize) -> NonNull<AtomicPtr<Header>> {
-        let Some(place) = self.rows.get(row) else { out_of_positions() };
+        let Some(place) = self.rows.get(row) else {
+            out_of_positions()
+        };
         let fresh = allocate_row(row_len(row));
         let made = place.compare_exchange(
             ptr::null_mut(),
@@ -230,7 +237,10 @@ pub(crate) enum Installed<T> {
     /// The block that was offered is the segment now.
     Ours,
     /// Another block was there first; the offered one comes back.
-    Theirs { block: SegmentRef<T>, ours: SegmentRef<T> },
+    Theirs {
+        block: SegmentRef<T>,
+        ours: SegmentRef<T>,
+    },
     /// The segment lived and is gone; the offered block comes back.
     TooLate { ours: SegmentRef<T> },
 }
@@ -295,7 +305,10 @@ mod tests {
             assert_eq!(Entry::of(SegmentNo::new(number)), expected);
             expected.index += 1;
             if expected.index == row_len(expected.row) {
-                expected = Entry { row: expected.row + 1, index: 0 };
+                expected = Entry {
+                    row: expected.row + 1,
+                    index: 0,
+                };
             }
         }
     }
@@ -303,7 +316,10 @@ mod tests {
     #[test]
     fn an_unmade_row_answers_nothing() {
         let directory = Directory::<u64>::new();
-        assert!(matches!(directory.find(SegmentNo::new(1 << 40)), Found::Nothing));
+        assert!(matches!(
+            directory.find(SegmentNo::new(1 << 40)),
+            Found::Nothing
+        ));
         assert!(directory.pin_word(SegmentNo::new(3)).is_none());
     }
 

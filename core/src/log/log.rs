@@ -158,7 +158,10 @@ impl<T, S> Log<T, S> {
         let mut pins = 0;
         let mut segment = Geometry::<T>::locate(trimmed).segment;
         while Geometry::<T>::first(segment) < published {
-            pins += self.directory.pin_word(segment).map_or(0, |word| u64::from(word.readers()));
+            pins += self
+                .directory
+                .pin_word(segment)
+                .map_or(0, |word| u64::from(word.readers()));
             segment = segment.next();
         }
         LogStats {
@@ -209,6 +212,10 @@ impl<T, S> Log<T, S> {
 
     pub(crate) fn sealing(&self) -> &Seal<S> {
         &self.sealing
+    }
+
+    pub(crate) fn sealing_mut(&mut self) -> &mut Seal<S> {
+        &mut self.sealing
     }
 
     pub(crate) fn wait_list(&self) -> &WaitList {

@@ -26,13 +26,13 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::Log;
 use super::directory::Found;
 use super::pins::{Leave, Pinned};
 use super::position::{Geometry, Position, SegmentNo};
 use super::prefix::Budget;
 use super::reclaim::Payer;
 use super::segment::{SegmentRef, SlotState};
-use super::Log;
 use crate::sync::Arc;
 
 mod sealed {
@@ -80,7 +80,11 @@ pub struct Trimmed {
 
 impl fmt::Display for Trimmed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the position has been trimmed; the earliest one retained is {}", self.earliest)
+        write!(
+            f,
+            "the position has been trimmed; the earliest one retained is {}",
+            self.earliest
+        )
     }
 }
 
@@ -156,14 +160,20 @@ impl<T, S> Log<T, S> {
         H: LogHandle<Value = T, Successor = S>,
     {
         let log = handle.log();
-        let Some(word) = log.directory().pin_word(segment) else { return Entered::NotYet };
+        let Some(word) = log.directory().pin_word(segment) else {
+            return Entered::NotYet;
+        };
         if let Pinned::Trimmed(leave) = word.pin() {
             log.after_leaving(segment, leave);
             return Entered::Trimmed(log.trimmed());
         }
         // Only now look for the block: it cannot be freed any more.
         match log.directory().find(segment) {
-            Found::Block(block) => Entered::Inside(SegmentPin { handle, segment, block }),
+            Found::Block(block) => Entered::Inside(SegmentPin {
+                handle,
+                segment,
+                block,
+            }),
             Found::Nothing | Found::Tombstone => {
                 log.leave(segment);
                 Entered::NotYet
@@ -205,12 +215,18 @@ impl<T, S> Log<T, S> {
     /// # Errors
     ///
     /// As [`Log::read`].
-    pub fn read_shared(self: &Arc<Self>, from: Position, max: usize) -> Result<Chunk<Arc<Self>>, Trimmed> {
+    pub fn read_shared(
+        self: &Arc<Self>,
+        from: Position,
+        max: usize,
+    ) -> Result<Chunk<Arc<Self>>, Trimmed> {
         Chunk::read(Arc::clone(self), from, max)
     }
 
     pub(crate) fn trimmed(&self) -> Trimmed {
-        Trimmed { earliest: self.horizon().load() }
+        Trimmed {
+            earliest: self.horizon().load(),
+        }
     }
 }
 
@@ -250,20 +266,34 @@ impl<H: LogHandle> Chunk<H> {
         max: usize,
         visible: Position,
     ) -> Result<Self, Trimmed> {
-        let len = usize::try_from(visible.since(from)).unwrap_or(usize::MAX).min(max);
+        let len = usize::try_from(visible.since(from))
+            .unwrap_or(usize::MAX)
+            .min(max);
         if len == 0 {
-            return Ok(Self { pin: None, first: from, len: 0 });
+            return Ok(Self {
+                pin: None,
+                first: from,
+                len: 0,
+            });
         }
         let segment = Geometry::<H::Value>::locate(from).segment;
         match Log::enter_with(handle, segment) {
             Entered::Inside(pin) => {
                 let border = Geometry::<H::Value>::first(segment.next());
                 let len = len.min(border.since(from) as usize);
-                Ok(Self { pin: Some(pin), first: from, len })
+                Ok(Self {
+                    pin: Some(pin),
+                    first: from,
+                    len,
+                })
             }
             Entered::Trimmed(trimmed) => Err(trimmed),
             // Cannot be: what is published has a segment. Nothing to read is the harmless answer.
-            Entered::NotYet => Ok(Self { pin: None, first: from, len: 0 }),
+            Entered::NotYet => Ok(Self {
+                pin: None,
+                first: from,
+                len: 0,
+            }),
         }
     }
 
@@ -317,7 +347,12 @@ impl<H: LogHandle> Chunk<H> {
     #[inline]
     pub fn iter(&self) -> ChunkIter<'_, H> {
         let slot = Geometry::<H::Value>::locate(self.first).slot;
-        ChunkIter { pin: self.pin.as_ref(), position: self.first, slot, left: self.len }
+        ChunkIter {
+            pin: self.pin.as_ref(),
+            position: self.first,
+            slot,
+            left: self.len,
+        }
     }
 }
 
@@ -331,7 +366,9 @@ impl<'a, H: LogHandle> IntoIterator for &'a Chunk<H> {
 
 impl<H: LogHandle> fmt::Debug for Chunk<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chunk").field("positions", &self.positions()).finish_non_exhaustive()
+        f.debug_struct("Chunk")
+            .field("positions", &self.positions())
+            .finish_non_exhaustive()
     }
 }
 

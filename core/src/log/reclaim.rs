@@ -31,13 +31,14 @@
 //!
 //! Models: `trim`, `trim_twice`, `trim_handoff`, `trim_against_writer`, `recycle`, `panic`, `seal`.
 
+use super::Log;
+use super::append::{CHORES_EVERY, MAX_BATCH};
+use super::directory::Found;
+use super::pins::{Claim, Leave};
 use super::position::{Geometry, Position, SegmentNo};
 use super::prefix::Budget;
 use super::read::Entered;
 use super::segment::{Batch, Dropped, SegmentRef};
-use super::pins::{Claim, Leave};
-use super::directory::Found;
-use super::Log;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The first position that is still retained.
@@ -76,8 +77,12 @@ pub(crate) enum Payer {
     LaterAppends,
 }
 
-/// How many segments one piece of border work gives up at the most.
-const SEGMENTS_PER_STEP: u64 = 2;
+/// How many segments one piece of border work gives up at the most (but for a batch that is longer):
+/// twice what is filled between two of them, so that retention catches up.
+const fn segments_per_step<T>() -> u64 {
+    let filled = CHORES_EVERY >> Geometry::<T>::FULL_BITS;
+    if filled > 1 { 2 * filled } else { 2 }
+}
 
 impl<T, S> Log<T, S> {
     /// Gives up every record before `to`, and their memory as far as no reader holds it.
@@ -102,12 +107,20 @@ impl<T, S> Log<T, S> {
     /// The border work's share of retention: keeps at least the last `count` records.
     pub(crate) fn keep_last(&self, count: u64) {
         let from = self.horizon().load();
-        let to = self.watermark().load().minus(count);
-        let reach = SegmentNo::new(Geometry::<T>::locate(from).segment.get() + SEGMENTS_PER_STEP);
-        let to = to.min(Geometry::<T>::first(reach));
-        if Geometry::<T>::first(Geometry::<T>::locate(from).segment.next()) <= to {
-            self.raise_horizon(to, Payer::LaterAppends);
+        let segment = Geometry::<T>::locate(from).segment;
+        let due = self.watermark().load().minus(count);
+        if due < Geometry::<T>::first(segment.next()) {
+            return;
         }
+        let reach = SegmentNo::new(segment.get() + segments_per_step::<T>());
+        let step = self.batch_start(due.min(Geometry::<T>::first(reach)));
+        let to = if step > from {
+            step
+        } else {
+            // One batch is longer than the step. It goes as a whole, or nothing would ever go again.
+            due.min(from.plus(MAX_BATCH as u64))
+        };
+        self.raise_horizon(to, Payer::LaterAppends);
     }
 
     fn raise_horizon(&self, to: Position, payer: Payer) -> Position {
@@ -148,19 +161,27 @@ impl<T, S> Log<T, S> {
     fn batch_start(&self, mut to: Position) -> Position {
         let horizon = self.horizon().load();
         while to > horizon {
-            let before = Geometry::<T>::locate(to.minus(1));
+            let segment = Geometry::<T>::locate(to.minus(1)).segment;
             // Not to be entered: then it is trimmed, and the horizon is further on already.
-            let Entered::Inside(pin) = self.enter(before.segment) else { return to };
-            if pin.state(before.slot).batch() == Batch::Ends {
+            let Entered::Inside(pin) = self.enter(segment) else {
                 return to;
+            };
+            let first = Geometry::<T>::first(segment).max(horizon);
+            while to > first {
+                let before = Geometry::<T>::locate(to.minus(1));
+                if pin.state(before.slot).batch() == Batch::Ends {
+                    return to;
+                }
+                to = to.minus(1);
             }
-            to = to.minus(1);
         }
         to
     }
 
     fn mark_trimmed(&self, segment: SegmentNo, payer: Payer) {
-        let Some(word) = self.directory().pin_word(segment) else { return };
+        let Some(word) = self.directory().pin_word(segment) else {
+            return;
+        };
         if word.mark_trimmed() == Leave::TryClaim {
             self.try_claim(segment, payer);
         }
@@ -169,11 +190,15 @@ impl<T, S> Log<T, S> {
     /// Takes a trimmed segment over, if nobody is inside, and sees to its values and memory.
     #[cold]
     pub(crate) fn try_claim(&self, segment: SegmentNo, payer: Payer) {
-        let Some(word) = self.directory().pin_word(segment) else { return };
+        let Some(word) = self.directory().pin_word(segment) else {
+            return;
+        };
         if word.claim() == Claim::NotOurs {
             return;
         }
-        let Found::Block(block) = self.directory().bury(segment) else { return };
+        let Found::Block(block) = self.directory().bury(segment) else {
+            return;
+        };
         // SAFETY: the claim made the caller the block's only user.
         unsafe { block.end_life(segment) };
         if !std::mem::needs_drop::<T>() {
@@ -187,7 +212,9 @@ impl<T, S> Log<T, S> {
 
     /// Drops up to about `budget` values of dead segments.
     pub(crate) fn reap(&self, budget: usize) {
-        let Some(block) = self.dying().take() else { return };
+        let Some(block) = self.dying().take() else {
+            return;
+        };
         // SAFETY: whoever takes a block from the shelf owns it; it was put there dead.
         match unsafe { block.drop_some(budget) } {
             Dropped::All { panics } => {
@@ -224,7 +251,11 @@ impl<T, S> Log<T, S> {
     /// Keeps an empty block for the next install, or gives its memory back.
     fn recycle(&self, block: SegmentRef<T>, segment: SegmentNo) {
         let wanted = Geometry::<T>::is_full_size(segment) && !self.is_sealed();
-        let left = if wanted { self.spares().put(block).err() } else { Some(block) };
+        let left = if wanted {
+            self.spares().put(block).err()
+        } else {
+            Some(block)
+        };
         if let Some(block) = left {
             self.free_block(block, segment);
         }

@@ -94,7 +94,9 @@ impl<H: LogHandle> Retained<H> {
         }
         let place = Geometry::<H::Value>::locate(position);
         let first = self.pins.first()?.segment();
-        let pin = self.pins.get((place.segment.get() - first.get()) as usize)?;
+        let pin = self
+            .pins
+            .get((place.segment.get() - first.get()) as usize)?;
         // SAFETY: the range was cut to what was below the watermark.
         Some(unsafe { pin.value(place.slot) })
     }
@@ -109,6 +111,8 @@ impl<H: LogHandle> Retained<H> {
 
 impl<H: LogHandle> fmt::Debug for Retained<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retained").field("positions", &self.positions).finish_non_exhaustive()
+        f.debug_struct("Retained")
+            .field("positions", &self.positions)
+            .finish_non_exhaustive()
     }
 }

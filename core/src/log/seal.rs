@@ -74,7 +74,10 @@ impl<S> SealOutcome<S> {
 
 impl<S> Seal<S> {
     pub(crate) fn new() -> Self {
-        Self { end: AtomicU64::new(0), successor: AtomicPtr::new(ptr::null_mut()) }
+        Self {
+            end: AtomicU64::new(0),
+            successor: AtomicPtr::new(ptr::null_mut()),
+        }
     }
 
     /// The exact end, if the caller has seen SEALED.
@@ -113,14 +116,18 @@ impl<S> Seal<S> {
     }
 }
 
-impl<S> Drop for Seal<S> {
-    fn drop(&mut self) {
+impl<S> Seal<S> {
+    fn take(&mut self) -> Option<S> {
         // Relaxed: `&mut self` means that every other thread's use is ordered before.
         let successor = self.successor.swap(ptr::null_mut(), Ordering::Relaxed);
-        if !successor.is_null() {
-            // SAFETY: the box was installed once and is taken out once.
-            drop(unsafe { Box::from_raw(successor) });
-        }
+        // SAFETY: the box was installed once, and the swap takes it out once.
+        (!successor.is_null()).then(|| *unsafe { Box::from_raw(successor) })
+    }
+}
+
+impl<S> Drop for Seal<S> {
+    fn drop(&mut self) {
+        drop(self.take());
     }
 }
 
@@ -163,10 +170,19 @@ impl<T, S> Log<T, S> {
     /// Takes back the segment that was installed ahead, behind the end.
     fn give_back_prepared(&self, end: Position) {
         let at = Geometry::<T>::locate(end);
-        let unused = if at.slot == 0 { at.segment } else { at.segment.next() };
+        let unused = if at.slot == 0 {
+            at.segment
+        } else {
+            at.segment.next()
+        };
         if let Found::Block(block) = self.directory().bury(unused) {
             self.return_block(block, unused);
         }
+    }
+
+    /// Takes the successor out, so that its owner may drop a long chain of logs link by link.
+    pub fn take_successor(&mut self) -> Option<S> {
+        self.sealing_mut().take()
     }
 
     /// Whether the log takes no more appends.
@@ -183,7 +199,11 @@ impl<T, S> Log<T, S> {
 
     /// What was given to [`Log::seal`], once the log is sealed.
     pub fn successor(&self) -> Option<&S> {
-        if self.is_sealed() { self.sealing().successor() } else { None }
+        if self.is_sealed() {
+            self.sealing().successor()
+        } else {
+            None
+        }
     }
 
     /// The first position that is not reserved: behind it, nothing was appended when this was read.
@@ -195,6 +215,10 @@ impl<T, S> Log<T, S> {
     /// redirected appends, so it must not be used itself.
     #[inline(always)]
     pub(crate) fn reserved_in(&self, tail: TailWord) -> Position {
-        if tail.is_sealed() { self.sealing().end() } else { tail.position() }
+        if tail.is_sealed() {
+            self.sealing().end()
+        } else {
+            tail.position()
+        }
     }
 }

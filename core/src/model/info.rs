@@ -1,5 +1,7 @@
 //! What is the same for every record of a stream: its ARN, its table's key, its view type.
 
+use std::hash::Hasher;
+
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::arn::StreamArn;
@@ -43,7 +45,7 @@ impl StreamInfo {
     #[must_use]
     pub fn with_arn(arn: StreamArn, key_schema: KeySchema, view_type: StreamViewType) -> Self {
         let mut hasher = SipHasher13::new();
-        std::hash::Hasher::write(&mut hasher, arn.as_str().as_bytes());
+        hasher.write(arn.as_str().as_bytes());
         let hash = hasher.finish128();
         Self {
             created_ms: arn.label_ms(),

@@ -1,6 +1,8 @@
 //! DynamoDB's numbers: decimal text of at most 38 significant digits, read only to validate it, to
 //! measure it and to compare two of them. The text itself is kept as it came.
 
+use smallvec::SmallVec;
+
 /// The most significant digits that DynamoDB stores.
 const MAX_DIGITS: usize = 38;
 /// The power of ten of the first digit lies between these (1E-130 to 9.99...E+125).
@@ -123,6 +125,19 @@ fn parse_power(text: &str) -> Result<i64, NumberProblem> {
 /// The bytes that DynamoDB counts for `text`; text that is no number counts as what it is.
 pub(crate) fn size_bytes(text: &str) -> u64 {
     Decimal::parse(text).map_or(text.len() as u64, |decimal| decimal.size_bytes())
+}
+
+/// The bytes of a number's value, the same for all texts of it: its sign, the power of ten of its first
+/// digit as two bytes (little-endian), and its digits. A text that is no number stands for itself.
+pub(crate) fn canonical_bytes(text: &str) -> SmallVec<[u8; 48]> {
+    let Ok(decimal) = Decimal::parse(text) else {
+        return text.as_bytes().into();
+    };
+    let mut bytes = SmallVec::new();
+    bytes.push(u8::from(decimal.negative));
+    bytes.extend(decimal.exponent.to_le_bytes());
+    bytes.extend_from_slice(&decimal.digits[..usize::from(decimal.length)]);
+    bytes
 }
 
 /// Whether two texts are one number; texts that are no numbers are compared as texts.

@@ -1,10 +1,13 @@
 //! Records as a shard stores them: what differs from record to record, and nothing that the stream
 //! or the place in the log tells.
 
+use std::borrow::Cow;
+
 use super::change::Change;
 use super::image::Image;
 use super::kinds::{OperationType, StreamViewType};
 use super::schema::KeySchema;
+use super::value::AttributeValue;
 use crate::error::Error;
 
 /// One change as a shard stores it. [`RecordRef`](super::RecordRef) shows it whole.
@@ -100,6 +103,11 @@ impl Record {
             .as_ref()
             .or(self.new.as_ref())
             .or(self.old.as_ref())
+    }
+
+    /// An attribute of the item's key.
+    pub(crate) fn key_attribute(&self, name: &str) -> Option<Cow<'_, AttributeValue>> {
+        self.key_source()?.attribute(name)
     }
 
     pub(crate) fn size_bytes(&self) -> u64 {

@@ -1,9 +1,10 @@
 //! Records as readers see them: a stored record, with what its stream and its place add to it.
 
 use std::fmt;
+use std::hash::Hasher;
 use std::time::{Duration, SystemTime};
 
-use siphasher::sip128::SipHasher13;
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::change::UserIdentity;
 use super::image::Image;
@@ -38,14 +39,10 @@ impl<'a> RecordRef<'a> {
     pub fn event_id(&self) -> EventId {
         let (key0, key1) = self.info.event_key();
         let (high, low) = self.sequence.halves();
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&high.to_le_bytes());
-        bytes[8..].copy_from_slice(&low.to_le_bytes());
-        EventId(
-            SipHasher13::new_with_keys(key0, key1)
-                .hash(&bytes)
-                .as_u128(),
-        )
+        let mut hasher = SipHasher13::new_with_keys(key0, key1);
+        hasher.write_u64(high);
+        hasher.write_u64(low);
+        EventId(hasher.finish128().as_u128())
     }
 
     /// What happened to the item.

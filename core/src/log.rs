@@ -22,7 +22,10 @@ mod append;
 mod cursor;
 mod directory;
 pub mod implementation;
-#[expect(clippy::module_inception, reason = "the log is what this module is named after")]
+#[expect(
+    clippy::module_inception,
+    reason = "the log is what this module is named after"
+)]
 mod log;
 mod pins;
 mod position;
@@ -41,6 +44,7 @@ pub use append::{BatchError, MAX_BATCH, Sealed};
 pub use cursor::{Cursor, NeverVisible, Next, Ready, WaitOutcome};
 pub use log::{Log, LogOptions, LogStats};
 pub use position::Position;
+pub(crate) use read::Sealed as SealedHandle;
 pub use read::{Chunk, ChunkIter, LogHandle, Trimmed};
 pub use retain::Retained;
 pub use seal::SealOutcome;

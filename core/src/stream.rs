@@ -1,0 +1,29 @@
+//! One stream: its shards, their lineage, and how records get in and out.
+//!
+//! A stream is a tree of shards, each of them a [log](crate::log). Its topology (status, shards, the
+//! ranges of keys that the open ones take) is one immutable value that is replaced as a whole; records
+//! never pass through it. A [`Stream`] is a handle that any number of threads share; a [`Writer`] is
+//! one thread's short cut.
+
+mod clock;
+mod context;
+mod cursor;
+mod handle;
+mod lineage;
+mod page;
+mod put;
+mod routing;
+mod shard;
+mod token;
+mod topology;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub(crate) use context::Context;
+pub use cursor::{NextRecord, ShardCursor};
+pub use handle::{ShardInfo, Stream, StreamDescription, StreamStats};
+pub use page::{Continuation, Page, ReadLimits};
+pub use put::Writer;
+pub use routing::HashRange;
+pub use shard::ShardId;
+pub(crate) use token::arn_of;
+pub use token::{ITERATOR_LIFE_MS, IteratorStart};

@@ -1,0 +1,272 @@
+//! A stream's handle: what embedders share between threads, and everything that is asked of a stream
+//! besides putting and reading.
+
+use std::fmt;
+use std::sync::Arc as StdArc;
+
+use smallvec::SmallVec;
+
+use super::context::Context;
+use super::routing::HashRange;
+use super::shard::{Shard, ShardId};
+use super::topology::{Listed, Topology};
+use crate::error::Error;
+use crate::log::{LogStats, NeverVisible, Position, Snapshot};
+use crate::model::{SequenceNumber, StreamInfo, StreamStatus};
+use crate::sync::{Arc, MetadataCell};
+
+/// A stream of changes of one table.
+///
+/// A handle; clones share the stream, and any number of threads use it at the same time. It stays
+/// usable, for reading, when the stream is disabled or removed from its store.
+#[derive(Clone)]
+pub struct Stream(StdArc<Inner>);
+
+struct Inner {
+    info: StreamInfo,
+    topology: MetadataCell<Topology>,
+    context: StdArc<Context>,
+}
+
+/// A stream as it is described: one consistent view.
+#[derive(Debug, Clone)]
+pub struct StreamDescription {
+    /// The stream, as a handle: its names and its key schema are there.
+    pub stream: Stream,
+    /// Its status.
+    pub status: StreamStatus,
+    /// Its shards in the order of creation, parents before children.
+    pub shards: Vec<ShardInfo>,
+}
+
+/// A shard as it is described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardInfo {
+    /// Its name.
+    pub shard_id: ShardId,
+    /// The name of the shard that it goes on from.
+    pub parent_shard_id: Option<ShardId>,
+    /// A number that is less than that of each of its records.
+    pub starting_sequence_number: SequenceNumber,
+    /// For a closed shard, the number of its last record; its starting number if it has none.
+    pub ending_sequence_number: Option<SequenceNumber>,
+    /// The partition keys whose changes it takes.
+    pub hash_range: HashRange,
+    /// When it was created, in milliseconds since the Unix epoch.
+    pub created_ms: u64,
+}
+
+/// Figures of a stream at about one moment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StreamStats {
+    /// One entry per shard, in the order of creation.
+    pub shards: Vec<(ShardId, LogStats)>,
+}
+
+impl Stream {
+    pub(crate) fn create(info: StreamInfo, shards: u32, context: StdArc<Context>) -> Self {
+        let topology = MetadataCell::new(Topology::new());
+        let stream = Self(StdArc::new(Inner {
+            info,
+            topology,
+            context,
+        }));
+        let born: SmallVec<[Arc<Shard>; 1]> = HashRange::ALL
+            .divide(shards)
+            .map(|range| stream.make_shard(range, None))
+            .collect();
+        stream.topology().rcu(|topology| {
+            let mut changed = (**topology).clone();
+            changed.status = StreamStatus::Enabled;
+            changed.list(born.iter().cloned());
+            Arc::new(changed)
+        });
+        stream
+    }
+
+    /// What is the same for all records of the stream.
+    pub fn info(&self) -> &StreamInfo {
+        &self.0.info
+    }
+
+    /// The status. Lock-free.
+    pub fn status(&self) -> StreamStatus {
+        self.topology().with(|topology| topology.status)
+    }
+
+    /// Describes the stream and its shards, as they are at one moment.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; copies the list of shards.
+    pub fn describe(&self) -> StreamDescription {
+        let topology = self.topology().load_full();
+        StreamDescription {
+            stream: self.clone(),
+            status: topology.status,
+            shards: topology.shards.iter().map(describe_shard).collect(),
+        }
+    }
+
+    /// Describes up to `limit` shards whose names come after `after`, and says whether there are more.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; the cost depends on the page only.
+    pub fn describe_page(&self, after: Option<&str>, limit: usize) -> (StreamDescription, bool) {
+        let topology = self.topology().load_full();
+        let first = after.map_or(0, |after| {
+            topology
+                .shards
+                .partition_point(|listed| listed.shard.id.as_str() <= after)
+        });
+        let rest = &topology.shards[first..];
+        let page = &rest[..limit.min(rest.len())];
+        let description = StreamDescription {
+            stream: self.clone(),
+            status: topology.status,
+            shards: page.iter().map(describe_shard).collect(),
+        };
+        (description, page.len() < rest.len())
+    }
+
+    /// Where the next record of a shard will be, trimmed records counted: the position of an iterator
+    /// at LATEST. A closed shard's end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShardNotFound`].
+    pub fn record_count(&self, shard: &str) -> Result<u64, Error> {
+        Ok(self.shard(shard)?.log.end().get())
+    }
+
+    /// A consistent view of a shard, as positions: all that is retained and published without a hole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShardNotFound`].
+    ///
+    /// # Progress
+    ///
+    /// Lock-free, see [`Log::snapshot`](crate::log::Log::snapshot).
+    pub fn snapshot(&self, shard: &str) -> Result<Snapshot, Error> {
+        Ok(self.shard(shard)?.log.snapshot())
+    }
+
+    /// Gives up all records of a shard before a position; returns the earliest one that is retained.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShardNotFound`].
+    ///
+    /// # Progress
+    ///
+    /// Lock-free, see [`Log::trim`](crate::log::Log::trim).
+    pub fn trim(&self, shard: &str, before: Position) -> Result<Position, Error> {
+        Ok(self.shard(shard)?.log.trim(before))
+    }
+
+    /// Waits until every reader sees the record of this number.
+    ///
+    /// A record that [`Stream::put`] has returned the number of is visible when the puts that were in
+    /// flight at that moment have finished too. An acknowledgement sent after this call is never ahead
+    /// of what readers see.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SequenceNumberOutOfShard`] when the stream has no such record and never will.
+    ///
+    /// # Progress
+    ///
+    /// Blocks: spins, then yields, then naps, until the writers of smaller positions have published.
+    pub fn wait_visible(&self, number: SequenceNumber) -> Result<(), Error> {
+        let place = number.ordinal().zip(number.position());
+        let shard = place.and_then(|(ordinal, _)| self.shard_by_ordinal(ordinal));
+        let (Some((ordinal, position)), Some(shard)) = (place, shard) else {
+            return Err(self.out_of_shard(number, number.ordinal().unwrap_or(0)));
+        };
+        shard
+            .log
+            .wait_visible(position)
+            .map_err(|never: NeverVisible| {
+                debug_assert!(never.end <= never.position);
+                self.out_of_shard(number, ordinal)
+            })
+    }
+
+    fn out_of_shard(&self, given: SequenceNumber, ordinal: u32) -> Error {
+        Error::SequenceNumberOutOfShard {
+            given,
+            starting: SequenceNumber::starting(ordinal),
+        }
+    }
+
+    /// Figures of all shards. Cheap.
+    pub fn stats(&self) -> StreamStats {
+        let topology = self.topology().load_full();
+        let figures = |listed: &Listed| (listed.shard.id.clone(), listed.shard.log.stats());
+        StreamStats {
+            shards: topology.shards.iter().map(figures).collect(),
+        }
+    }
+
+    /// Gives up all records and the memory that the shards keep for later.
+    pub(crate) fn clear(&self) {
+        for listed in &self.topology().load_full().shards {
+            listed.shard.log.trim(listed.shard.log.end());
+            listed.shard.log.shrink();
+        }
+    }
+
+    pub(crate) fn topology(&self) -> &MetadataCell<Topology> {
+        &self.0.topology
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.0.context
+    }
+
+    /// The time by the store's clock.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.context().clock.now_ms()
+    }
+
+    pub(crate) fn shard(&self, id: &str) -> Result<Arc<Shard>, Error> {
+        let found = self
+            .topology()
+            .with(|topology| topology.find(id).map(|listed| Arc::clone(&listed.shard)));
+        found.ok_or_else(|| Error::ShardNotFound {
+            arn: self.info().arn().as_str().into(),
+            shard: id.into(),
+        })
+    }
+
+    pub(crate) fn shard_by_ordinal(&self, ordinal: u32) -> Option<Arc<Shard>> {
+        self.topology().with(|topology| {
+            topology
+                .by_ordinal(ordinal)
+                .map(|listed| Arc::clone(&listed.shard))
+        })
+    }
+}
+
+fn describe_shard(listed: &Listed) -> ShardInfo {
+    let shard = &listed.shard;
+    ShardInfo {
+        shard_id: shard.id.clone(),
+        parent_shard_id: shard.parent.clone(),
+        starting_sequence_number: SequenceNumber::starting(shard.ordinal),
+        ending_sequence_number: listed.end.map(|end| shard.number_before(end)),
+        hash_range: shard.range,
+        created_ms: shard.created_ms,
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stream")
+            .field(&self.info().arn().as_str())
+            .finish()
+    }
+}

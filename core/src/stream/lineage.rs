@@ -1,0 +1,171 @@
+//! Lineage: closing shards, by a roll, a split, or for ever.
+//!
+//! # The order of things
+//!
+//! 1. The children are made, and offered to the parent's log as its successor. One offer wins.
+//! 2. The log is sealed: no record lands behind its end.
+//! 3. The topology lists the parent as closed and its children as open, in one step.
+//!
+//! Between 2 and 3 the seal is a fact that the topology does not show yet. Whoever meets it there (an
+//! append that was turned away, a reader at the end) does step 3 itself before it goes on, so nobody
+//! waits for the one who began, and nobody is told that a shard ended whose children are not listed.
+
+use smallvec::SmallVec;
+
+use super::handle::Stream;
+use super::routing::HashRange;
+use super::shard::{Children, Shard, ShardId, Successor};
+use super::topology::{Birth, Listed};
+use crate::error::Error;
+use crate::log::Log;
+use crate::model::StreamStatus;
+use crate::sync::Arc;
+
+/// What an append does that was turned away from a closed shard.
+pub(crate) enum Redirected {
+    /// Look again: the children are listed.
+    Again,
+    /// Give up: the stream takes no more records.
+    Closed,
+}
+
+impl Stream {
+    /// Closes a shard and goes on in one child with the same range of keys.
+    ///
+    /// Returns the names of the children: those of another call's, if it closed the shard before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShardNotFound`]; [`Error::StreamClosed`] when the stream was disabled.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. Appends that race it lose nothing and wait for nobody; each item's order holds
+    /// across the border.
+    pub fn roll(&self, shard: &str) -> Result<Vec<ShardId>, Error> {
+        self.replace(shard, 1)
+    }
+
+    /// Closes a shard and goes on in two children, each with half of its range of keys (a single key's
+    /// range cannot be halved: then in one).
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::roll`].
+    ///
+    /// # Progress
+    ///
+    /// As [`Stream::roll`].
+    pub fn split(&self, shard: &str) -> Result<Vec<ShardId>, Error> {
+        self.replace(shard, 2)
+    }
+
+    /// Closes all shards: the stream takes no more records, and stays readable. Disabling it again does
+    /// nothing.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free: shards that are rolled or split meanwhile are closed too.
+    pub fn disable(&self) {
+        loop {
+            let topology = self.topology().load_full();
+            if topology.open().is_empty() {
+                break;
+            }
+            for shard in topology.open() {
+                shard.log.seal(Successor::Final);
+                self.show_closed(shard);
+            }
+        }
+        self.topology().rcu(|topology| {
+            let mut changed = (**topology).clone();
+            changed.status = StreamStatus::Disabled;
+            Arc::new(changed)
+        });
+    }
+
+    fn replace(&self, shard: &str, parts: u32) -> Result<Vec<ShardId>, Error> {
+        let parent = self.shard(shard)?;
+        let children = self.make_children(&parent, parts);
+        parent.log.seal(Successor::Children(children));
+        self.show_closed(&parent);
+        match parent.log.successor() {
+            Some(Successor::Children(children)) => {
+                Ok(children.iter().map(|child| child.id.clone()).collect())
+            }
+            Some(Successor::Final) | None => Err(self.closed()),
+        }
+    }
+
+    fn make_children(&self, parent: &Shard, parts: u32) -> Children {
+        let ranges: SmallVec<[HashRange; 2]> = parent.range.divide(parts).collect();
+        ranges
+            .into_iter()
+            .map(|range| self.make_shard(range, Some(parent.id.clone())))
+            .collect()
+    }
+
+    /// A new shard, not listed yet.
+    pub(crate) fn make_shard(&self, range: HashRange, parent: Option<ShardId>) -> Arc<Shard> {
+        let now_ms = self.now_ms();
+        let before = self.topology().rcu(|topology| {
+            let mut changed = (**topology).clone();
+            changed.born(topology.birth(now_ms));
+            Arc::new(changed)
+        });
+        let Birth {
+            ordinal,
+            created_ms,
+        } = before.birth(now_ms);
+        let id = ShardId::new(self.info(), ordinal, created_ms);
+        Arc::new(Shard {
+            ordinal,
+            id,
+            parent,
+            created_ms,
+            range,
+            log: Log::new(),
+        })
+    }
+
+    /// Lists a sealed shard as closed and its children as open, if nobody has done so yet.
+    pub(crate) fn show_closed(&self, shard: &Shard) {
+        let (Some(end), Some(successor)) = (shard.log.sealed_end(), shard.log.successor()) else {
+            return;
+        };
+        let none = Children::new();
+        let children = match successor {
+            Successor::Final => &none,
+            Successor::Children(children) => children,
+        };
+        let shown = |listed: &Listed| listed.end.is_some();
+        if self
+            .topology()
+            .with(|now| now.by_ordinal(shard.ordinal).is_none_or(shown))
+        {
+            return;
+        }
+        self.topology().rcu(|topology| {
+            let mut changed = (**topology).clone();
+            changed.close(&shard.id, end, children);
+            debug_assert!(changed.open().is_empty() || changed.covers_all_hashes());
+            Arc::new(changed)
+        });
+    }
+
+    /// An append met the seal of this shard.
+    #[cold]
+    pub(crate) fn redirected_from(&self, shard: &Shard) -> Redirected {
+        self.show_closed(shard);
+        match shard.log.successor() {
+            Some(Successor::Children(_)) => Redirected::Again,
+            Some(Successor::Final) | None => Redirected::Closed,
+        }
+    }
+
+    pub(crate) fn closed(&self) -> Error {
+        Error::StreamClosed {
+            arn: self.info().arn().as_str().into(),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Putting changes into a stream: by the shared handle, by a thread's own writer, alone and in batches.
+//!
+//! A put makes the change's record, routes it to an open shard, and appends it. When it meets the seal
+//! of a shard that was rolled or split, it lists the children if nobody has done so yet, and goes on
+//! there with the record that it got back.
+
+use smallvec::SmallVec;
+
+use super::handle::Stream;
+use super::lineage::Redirected;
+use super::shard::Shard;
+use super::topology::Topology;
+use crate::error::Error;
+use crate::log::{BatchError, MAX_BATCH, Sealed};
+use crate::model::{Change, Record, SequenceNumber};
+use crate::sync::Arc;
+
+/// What became of a record.
+enum Placed {
+    /// It is stored.
+    At(SequenceNumber),
+    /// The shard that it belongs to is closed.
+    Redirected(Record, Arc<Shard>),
+    /// No shard is open.
+    Nowhere,
+}
+
+impl Stream {
+    /// Stores a change, and returns its number in the stream.
+    ///
+    /// Changes of one item that are put one after the other are read in that order. For the hot loop
+    /// of one thread, see [`Stream::writer`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingKey`] when the item lacks an attribute of the key; [`Error::StreamClosed`] when
+    /// the stream is disabled. Nothing is stored then.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free apart from the allocator while no shard is closed; each closing that it meets costs it
+    /// one more round. Never waits for readers or other writers.
+    #[inline]
+    pub fn put(&self, change: Change) -> Result<SequenceNumber, Error> {
+        let record = self.record(change)?;
+        match self
+            .topology()
+            .with(|topology| self.place(topology, record))
+        {
+            Placed::At(number) => Ok(number),
+            Placed::Redirected(record, shard) => self.follow(record, &shard),
+            Placed::Nowhere => Err(self.closed()),
+        }
+    }
+
+    /// Stores changes, those of one shard as a batch: side by side, and every snapshot of the shard
+    /// contains all of them or none. Returns their numbers, in the order of the changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::put`], with nothing stored, and [`Error::BatchTooLong`] for more than
+    /// [`MAX_BATCH`] changes. When the stream is disabled in the midst of a batch for several shards,
+    /// those of some shards may have been stored.
+    ///
+    /// # Progress
+    ///
+    /// As [`Stream::put`].
+    pub fn put_all(
+        &self,
+        changes: impl IntoIterator<Item = Change>,
+    ) -> Result<Vec<SequenceNumber>, Error> {
+        let records: Result<Vec<Record>, Error> = changes
+            .into_iter()
+            .map(|change| self.record(change))
+            .collect();
+        let records = records?;
+        if records.len() > MAX_BATCH {
+            return Err(Error::BatchTooLong {
+                given: records.len(),
+                allowed: MAX_BATCH,
+            });
+        }
+        let mut numbers = vec![SequenceNumber::starting(0); records.len()];
+        let mut left: Vec<(usize, Record)> = records.into_iter().enumerate().collect();
+        while !left.is_empty() {
+            let topology = self.topology().load_full();
+            let mut redirected = Vec::new();
+            for (shard, batch) in self.group(&topology, left)? {
+                let (places, records): (Vec<usize>, Vec<Record>) = batch.into_iter().unzip();
+                match shard.log.append_all(records) {
+                    Ok(positions) => {
+                        let positions = (positions.start.get()..).map(crate::log::Position::new);
+                        for (place, position) in places.into_iter().zip(positions) {
+                            numbers[place] = shard.number(position);
+                        }
+                    }
+                    Err(BatchError::Sealed(records) | BatchError::TooLong(records)) => {
+                        if let Redirected::Closed = self.redirected_from(&shard) {
+                            return Err(self.closed());
+                        }
+                        redirected.extend(places.into_iter().zip(records));
+                    }
+                }
+            }
+            left = redirected;
+        }
+        Ok(numbers)
+    }
+
+    /// A writer for one thread's hot loop.
+    pub fn writer(&self) -> Writer {
+        Writer {
+            topology: self.topology().load_full(),
+            stream: self.clone(),
+        }
+    }
+
+    #[inline]
+    fn record(&self, change: Change) -> Result<Record, Error> {
+        let info = self.info();
+        Record::new(change, info.view_type(), info.key_schema(), self.now_ms())
+    }
+
+    #[inline]
+    fn place(&self, topology: &Topology, record: Record) -> Placed {
+        let Some(shard) = topology.route(&record, self.info().key_schema()) else {
+            return Placed::Nowhere;
+        };
+        match shard.append(record) {
+            Ok(number) => Placed::At(number),
+            Err(Sealed(record)) => Placed::Redirected(record, Arc::clone(shard)),
+        }
+    }
+
+    /// Goes on in the children of a shard that turned the record away.
+    #[cold]
+    fn follow(&self, mut record: Record, shard: &Shard) -> Result<SequenceNumber, Error> {
+        let mut met = self.redirected_from(shard);
+        loop {
+            if let Redirected::Closed = met {
+                return Err(self.closed());
+            }
+            match self.place(&self.topology().load_full(), record) {
+                Placed::At(number) => return Ok(number),
+                Placed::Nowhere => return Err(self.closed()),
+                Placed::Redirected(back, shard) => {
+                    record = back;
+                    met = self.redirected_from(&shard);
+                }
+            }
+        }
+    }
+
+    /// The records by the shards that take them, each shard's in their order.
+    fn group(&self, topology: &Topology, records: Vec<(usize, Record)>) -> Result<Batches, Error> {
+        let schema = self.info().key_schema();
+        let mut batches = Batches::new();
+        for (place, record) in records {
+            let Some(shard) = topology.route(&record, schema) else {
+                return Err(self.closed());
+            };
+            match batches
+                .iter_mut()
+                .find(|(known, _)| known.ordinal == shard.ordinal)
+            {
+                Some((_, batch)) => batch.push((place, record)),
+                None => batches.push((Arc::clone(shard), vec![(place, record)])),
+            }
+        }
+        Ok(batches)
+    }
+}
+
+/// Records, with their places in the caller's batch, by shard.
+type Batches = SmallVec<[(Arc<Shard>, Vec<(usize, Record)>); 1]>;
+
+/// Puts changes for one thread: it keeps the stream's topology at hand, and learns of a change by
+/// meeting the seal of a shard.
+///
+/// ```
+/// # use streamcore::{Store, StreamConfig};
+/// # use streamcore::model::{AttributeValue, Change, Image, KeySchema, StreamViewType};
+/// # let config = StreamConfig::new("Orders", KeySchema::new("id", None)?, StreamViewType::NewImage);
+/// # let stream = Store::new().register_stream(config)?;
+/// let mut writer = stream.writer();
+/// for id in 0..100 {
+///     let item = [("id".to_owned(), AttributeValue::N(id.to_string()))];
+///     writer.put(Change::insert(Image::new(item.into())))?;
+/// }
+/// # Ok::<(), streamcore::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Writer {
+    stream: Stream,
+    topology: Arc<Topology>,
+}
+
+impl Writer {
+    /// Stores a change, and returns its number in the stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::put`].
+    ///
+    /// # Progress
+    ///
+    /// As [`Stream::put`].
+    #[inline]
+    pub fn put(&mut self, change: Change) -> Result<SequenceNumber, Error> {
+        let record = self.stream.record(change)?;
+        match self.stream.place(&self.topology, record) {
+            Placed::At(number) => Ok(number),
+            Placed::Redirected(record, shard) => self.follow(record, &shard),
+            Placed::Nowhere => Err(self.stream.closed()),
+        }
+    }
+
+    #[cold]
+    fn follow(&mut self, record: Record, shard: &Shard) -> Result<SequenceNumber, Error> {
+        let placed = self.stream.follow(record, shard);
+        self.topology = self.stream.topology().load_full();
+        placed
+    }
+
+    /// The stream that it writes to.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Writer").field(&self.stream).finish()
+    }
+}
