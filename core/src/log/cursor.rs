@@ -150,12 +150,12 @@ impl<H: LogHandle + Clone> Cursor<H> {
         }
     }
 
-    /// Up to `max` records at once, in a guard of their own; the cursor moves behind them. Empty when
-    /// there is nothing yet.
+    /// Up to `max` records at once, in a guard of their own; the cursor moves behind them, and lets go
+    /// of a segment that it held before. Empty when there is nothing yet.
     ///
     /// # Errors
     ///
-    /// As [`Cursor::next`].
+    /// [`Trimmed`] when the next record is no longer retained; the cursor stays where it is.
     ///
     /// # Progress
     ///
@@ -169,6 +169,10 @@ impl<H: LogHandle + Clone> Cursor<H> {
             return Err(Trimmed { earliest: horizon });
         }
         let chunk = Chunk::below(self.handle.clone(), self.next, max, self.visible)?;
+        if !chunk.is_empty() {
+            let segment = Geometry::<H::Value>::locate(self.next).segment;
+            self.pin.take_if(|pin| pin.segment() != segment);
+        }
         self.next = chunk.next_position();
         Ok(chunk)
     }
