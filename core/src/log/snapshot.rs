@@ -94,11 +94,13 @@ impl<T, S> Log<T, S> {
 
     #[cold]
     fn settle(&self, reserved: Position, bound: Duration) -> Snapshot {
-        let deadline = Instant::now() + bound;
+        // None: so far off that no clock will show it.
+        let deadline = Instant::now().checked_add(bound);
         let backoff = Backoff::new();
         loop {
             let snapshot = self.snapshot();
-            if snapshot.end >= reserved || Instant::now() >= deadline {
+            let is_over = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if snapshot.end >= reserved || is_over() {
                 return snapshot;
             }
             backoff.snooze();
@@ -135,5 +137,30 @@ impl<T, S> Log<T, S> {
             next = chunk.next_position();
         }
         Ok(next)
+    }
+}
+
+#[cfg(all(test, not(streamcore_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settled_snapshot_takes_any_bound() {
+        let log = Log::<u64>::new();
+        log.append(7).unwrap();
+        assert_eq!(log.settle(Position::new(1), Duration::MAX).len(), 1);
+    }
+
+    #[test]
+    fn a_settled_snapshot_gives_up_on_a_suspended_writer() {
+        let log = Log::<u64>::new();
+        log.append(7).unwrap();
+        // What a writer does first; it is then suspended.
+        log.tail().reserve(1);
+        log.append(8).unwrap();
+        for bound in [Duration::ZERO, Duration::from_micros(50)] {
+            assert_eq!(log.snapshot_settled(bound).end(), Position::new(1));
+        }
+        assert_eq!(log.stats().prefix_lag, 2);
     }
 }
