@@ -50,7 +50,8 @@ pub const MAX_BATCH: usize = 4096;
 pub(crate) const CHORES_EVERY: u64 = if cfg!(streamcore_loom) { 2 } else { 32 };
 /// How many slots one piece of border work scans: more than are appended in between.
 const SCAN: u64 = 2 * CHORES_EVERY;
-/// How many values it drops: more than die in between, so that none pile up.
+/// How many values it drops at the least: more than die in between, so that none pile up. After a batch
+/// it is half as many again as the batch has.
 const DROPS: usize = CHORES_EVERY as usize + CHORES_EVERY as usize / 2;
 
 /// The log takes no more records; the value comes back.
@@ -217,7 +218,7 @@ impl<T, S> Log<T, S> {
     fn after_publishing(&self, before: TailWord, count: u64) {
         let first = before.position().get();
         if first / CHORES_EVERY != (first + count) / CHORES_EVERY {
-            self.chores(before.position().plus(count - 1));
+            self.chores(before.position().plus(count - 1), count as usize);
         }
         if before.has_waiters() {
             self.wake();
@@ -234,10 +235,10 @@ impl<T, S> Log<T, S> {
         }
     }
 
-    /// Border work, by a writer that has published `position`.
+    /// Border work, by a writer that has published `count` records, the last of them at `position`.
     #[cold]
     #[inline(never)]
-    fn chores(&self, position: Position) {
+    fn chores(&self, position: Position, count: usize) {
         let place = Geometry::<T>::locate(position);
         let slots = Geometry::<T>::slots(place.segment);
         self.advance(Budget::About(SCAN));
@@ -247,7 +248,7 @@ impl<T, S> Log<T, S> {
         if let Some(count) = self.retained_count() {
             self.keep_last(count);
         }
-        self.reap(DROPS);
+        self.reap(DROPS.max(count + count / 2));
     }
 
     /// Installs a segment ahead of need. The prefix may have passed it by now, and a seal too.

@@ -38,7 +38,7 @@ use super::pins::{Claim, Leave};
 use super::position::{Geometry, Position, SegmentNo};
 use super::prefix::Budget;
 use super::read::Entered;
-use super::segment::{Batch, Dropped, SegmentRef};
+use super::segment::{Batch, SegmentRef};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The first position that is still retained.
@@ -104,12 +104,13 @@ impl<T, S> Log<T, S> {
         horizon
     }
 
-    /// The border work's share of retention: keeps at least the last `count` records.
+    /// The border work's share of retention: keeps at least the last `count` records. It waits while
+    /// appends have not dropped yet what was given up before, or one of them would drop it all.
     pub(crate) fn keep_last(&self, count: u64) {
         let from = self.horizon().load();
         let segment = Geometry::<T>::locate(from).segment;
         let due = self.watermark().load().minus(count);
-        if due < Geometry::<T>::first(segment.next()) {
+        if due < Geometry::<T>::first(segment.next()) || self.dying().is_half_full() {
             return;
         }
         let reach = SegmentNo::new(segment.get() + segments_per_step::<T>());
@@ -210,24 +211,21 @@ impl<T, S> Log<T, S> {
         }
     }
 
-    /// Drops up to about `budget` values of dead segments.
-    pub(crate) fn reap(&self, budget: usize) {
-        let Some(block) = self.dying().take() else {
-            return;
-        };
-        // SAFETY: whoever takes a block from the shelf owns it; it was put there dead.
-        match unsafe { block.drop_some(budget) } {
-            Dropped::All { panics } => {
-                self.count_panics(panics);
+    /// Drops up to `budget` values of dead segments.
+    pub(crate) fn reap(&self, mut budget: usize) {
+        while budget > 0
+            && let Some(block) = self.dying().take()
+        {
+            // SAFETY: whoever takes a block from the shelf owns it; it was put there dead.
+            let dropped = unsafe { block.drop_some(budget) };
+            self.count_panics(dropped.panics);
+            if dropped.is_all {
                 // SAFETY: as above.
                 self.recycle(block, unsafe { block.former_number() });
+            } else if let Err(block) = self.dying().put(block) {
+                self.drop_all(block);
             }
-            Dropped::Some { panics } => {
-                self.count_panics(panics);
-                if let Err(block) = self.dying().put(block) {
-                    self.drop_all(block);
-                }
-            }
+            budget -= dropped.slots;
         }
     }
 
@@ -242,8 +240,7 @@ impl<T, S> Log<T, S> {
     fn drop_all(&self, block: SegmentRef<T>) {
         // SAFETY: every caller has just claimed the block or taken it from the shelf of the dying.
         unsafe {
-            let (Dropped::All { panics } | Dropped::Some { panics }) = block.drop_some(usize::MAX);
-            self.count_panics(panics);
+            self.count_panics(block.drop_some(usize::MAX).panics);
             self.recycle(block, block.former_number());
         }
     }
@@ -294,5 +291,42 @@ impl<T, S> Log<T, S> {
         while let Some(spare) = self.spares().take() {
             self.free_block(spare, full);
         }
+    }
+}
+
+#[cfg(all(test, not(streamcore_loom)))]
+mod tests {
+    use std::num::NonZeroU64;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::log::LogOptions;
+
+    #[test]
+    fn a_suspended_writer_stops_trimming_and_afterwards_values_die_a_few_per_append() {
+        let kept = NonZeroU64::new(100).unwrap();
+        let log = Log::<Arc<()>>::with_options(LogOptions::new().retain_last(kept));
+        let token = Arc::new(());
+        let append = || log.append(Arc::clone(&token)).unwrap();
+        // What a writer does first; it is then suspended.
+        let at = Geometry::<Arc<()>>::locate(log.tail().reserve(1).position());
+        (0..50_000).for_each(|_| drop(append()));
+        assert_eq!(log.trim(Position::new(50_000)), Position::ZERO);
+        assert_eq!(Arc::strong_count(&token), 50_001);
+        let Found::Block(block) = log.directory().find(at.segment) else {
+            panic!("the segment is installed")
+        };
+        // SAFETY: the position was reserved above and is published once.
+        unsafe { block.publish(at.segment, at.slot, Arc::clone(&token), Batch::Ends) };
+
+        let (mut before, mut most) = (Arc::strong_count(&token), 0);
+        for _ in 0..200_000 {
+            append();
+            let now = Arc::strong_count(&token);
+            most = most.max((before + 1).saturating_sub(now));
+            before = now;
+        }
+        assert!((1..=64).contains(&most), "one append dropped {most} values");
+        assert!(before < 5 * 4_096, "{before} are alive");
     }
 }

@@ -262,15 +262,16 @@ impl<T> SegmentRef<T> {
             unsafe {
                 let progress = &mut *progress;
                 let slots = Geometry::<T>::slots(progress.segment);
-                let stop = slots.min(progress.slots_done.saturating_add(budget));
+                let start = progress.slots_done;
+                let stop = slots.min(start.saturating_add(budget));
                 let mut panics = 0;
                 while progress.slots_done < stop {
                     panics += self.drop_until(progress, stop);
                 }
-                if stop == slots {
-                    Dropped::All { panics }
-                } else {
-                    Dropped::Some { panics }
+                Dropped {
+                    slots: stop - start,
+                    panics,
+                    is_all: stop == slots,
                 }
             }
         })
@@ -346,12 +347,14 @@ impl<T> SegmentRef<T> {
     }
 }
 
-/// How far dropping a dead segment's values has come, and how many of them panicked.
-pub(crate) enum Dropped {
-    /// The block is empty.
-    All { panics: u64 },
-    /// Some values are left.
-    Some { panics: u64 },
+/// How far dropping a dead segment's values has come.
+pub(crate) struct Dropped {
+    /// Slots that this call has emptied.
+    pub(crate) slots: usize,
+    /// How many of their values panicked.
+    pub(crate) panics: u64,
+    /// Whether the block is empty now.
+    pub(crate) is_all: bool,
 }
 
 #[cfg(test)]

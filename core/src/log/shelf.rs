@@ -67,6 +67,11 @@ impl<T, const PLACES: usize> Shelf<T, PLACES> {
         })
     }
 
+    /// Whether half of the places are taken at the moment; others may put and take meanwhile.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.len() >= PLACES as u64 / 2
+    }
+
     /// How many blocks lie here at the moment, for statistics.
     pub(crate) fn len(&self) -> u64 {
         // Relaxed: a number to look at.
