@@ -1,0 +1,136 @@
+//! The emulator itself: its state, and the operations by their names.
+
+use streamcore::Store;
+use streamcore::wire::{StreamsApi, WireError};
+
+use crate::error::{ApiError, ErrorKind};
+use crate::tables::Tables;
+
+/// What an emulator is told at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The region in ARNs and records.
+    pub region: String,
+    /// The account in ARNs: 12 digits.
+    pub account: String,
+}
+
+impl Default for Config {
+    /// `us-east-1`, and the account of a local DynamoDB: twelve zeros.
+    fn default() -> Self {
+        Self {
+            region: "us-east-1".to_owned(),
+            account: "000000000000".to_owned(),
+        }
+    }
+}
+
+/// A refusal, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON body, with `__type` and `message`.
+    pub body: Vec<u8>,
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self {
+            status: error.status(),
+            body: error.body(),
+        }
+    }
+}
+
+impl From<WireError> for Failure {
+    fn from(error: WireError) -> Self {
+        Self {
+            status: error.status,
+            body: error.body(),
+        }
+    }
+}
+
+/// Tables, their streams, and the operations on both. Share it behind an `Arc`: every
+/// operation takes `&self`, and only writes of one partition of items ever wait for
+/// each other.
+pub struct Emulator {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) tables: Tables,
+    streams: StreamsApi,
+}
+
+impl Emulator {
+    /// An emulator without tables, and a store of its own.
+    pub fn new(config: Config) -> Self {
+        Self::with_store(config, Store::new())
+    }
+
+    /// An emulator whose streams live in `store`, where other code may read them too.
+    pub fn with_store(config: Config, store: Store) -> Self {
+        let streams = StreamsApi::new(store.clone());
+        Self {
+            config,
+            store,
+            tables: Tables::new(),
+            streams,
+        }
+    }
+
+    /// The store that holds the streams.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Carries out one operation. `target` is the header `X-Amz-Target`, `body` its JSON,
+    /// `host` what the client calls this server (`DescribeEndpoints` tells it back).
+    ///
+    /// Returns the JSON of the answer. A write returns once every reader of the table's
+    /// stream can see its record.
+    ///
+    /// # Errors
+    ///
+    /// Whatever DynamoDB would refuse, in its words; an unknown `target` is an
+    /// `UnknownOperationException`.
+    pub fn call(&self, target: &str, body: &[u8], host: &str) -> Result<Vec<u8>, Failure> {
+        if let Some(operation) = target.strip_prefix("DynamoDBStreams_20120810.") {
+            return Ok(self.streams.handle(operation, body)?);
+        }
+        let operation = target
+            .strip_prefix("DynamoDB_20120810.")
+            .unwrap_or_default();
+        let answer = match operation {
+            "PutItem" => self.put_item(body),
+            "GetItem" => self.get_item(body),
+            "UpdateItem" => self.update_item(body),
+            "DeleteItem" => self.delete_item(body),
+            "Query" => self.query(body),
+            "Scan" => self.scan(body),
+            "BatchWriteItem" => self.batch_write_item(body),
+            "BatchGetItem" => self.batch_get_item(body),
+            "CreateTable" => self.create_table(body),
+            "DescribeTable" => self.describe_table(body),
+            "UpdateTable" => self.update_table(body),
+            "DeleteTable" => self.delete_table(body),
+            "ListTables" => self.list_tables(body),
+            "TagResource" => self.tag_resource(body),
+            "UntagResource" => self.untag_resource(body),
+            "ListTagsOfResource" => self.list_tags_of_resource(body),
+            "DescribeLimits" => self.describe_limits(body),
+            "DescribeEndpoints" => self.describe_endpoints(body, host),
+            _ => Err(unknown(target)),
+        };
+        Ok(answer?)
+    }
+}
+
+fn unknown(target: &str) -> ApiError {
+    let message = if target.is_empty() {
+        "The request has no header X-Amz-Target, which names the operation".to_owned()
+    } else {
+        format!("This emulator does not serve the operation {target}")
+    };
+    ApiError::new(ErrorKind::UnknownOperation, message)
+}

@@ -1,0 +1,166 @@
+//! The errors of the table side, as an AWS SDK understands them: a name with
+//! its namespace, a message, an HTTP status, and for a failed condition the item.
+
+use streamcore::model::Image;
+
+/// Which of the API's exceptions an [`ApiError`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorKind {
+    /// A parameter or an item breaks a rule of DynamoDB.
+    Validation,
+    /// The body is no JSON, or JSON of the wrong shape.
+    Serialization,
+    /// `X-Amz-Target` is missing or names an operation that is not served.
+    UnknownOperation,
+    /// The request carries no credentials at all; which ones does not matter.
+    MissingAuthentication,
+    /// A table, a stream or an index that does not exist.
+    NotFound,
+    /// A table that exists already.
+    InUse,
+    /// A condition that does not hold.
+    ConditionFailed,
+    /// A request body above [`crate::http::MAX_BODY_BYTES`].
+    TooLarge,
+    /// A fault of the emulator itself.
+    Internal,
+}
+
+impl ErrorKind {
+    /// What `__type` says. SDKs read the part behind the `#`; DynamoDB writes
+    /// three different namespaces before it.
+    fn type_name(self) -> &'static str {
+        match self {
+            Self::Validation => "com.amazon.coral.validate#ValidationException",
+            Self::Serialization => "com.amazon.coral.service#SerializationException",
+            Self::UnknownOperation => "com.amazon.coral.service#UnknownOperationException",
+            Self::MissingAuthentication => {
+                "com.amazon.coral.service#MissingAuthenticationTokenException"
+            }
+            Self::NotFound => "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
+            Self::InUse => "com.amazonaws.dynamodb.v20120810#ResourceInUseException",
+            Self::ConditionFailed => {
+                "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"
+            }
+            Self::TooLarge => "com.amazon.coral.service#RequestEntityTooLargeException",
+            Self::Internal => "com.amazonaws.dynamodb.v20120810#InternalServerError",
+        }
+    }
+
+    fn status(self) -> u16 {
+        match self {
+            Self::TooLarge => 413,
+            Self::Internal => 500,
+            _ => 400,
+        }
+    }
+}
+
+/// An operation's refusal.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiError {
+    kind: ErrorKind,
+    message: String,
+    item: Option<Image>,
+}
+
+impl ApiError {
+    /// An error of `kind` that says `message`.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            item: None,
+        }
+    }
+
+    pub(crate) fn validation(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Validation, message)
+    }
+
+    /// The form of most of DynamoDB's complaints about an item or a parameter.
+    pub(crate) fn invalid(what: impl std::fmt::Display) -> Self {
+        Self::validation(format!("One or more parameter values were invalid: {what}"))
+    }
+
+    /// The form in which AWS reports a constraint of the service model.
+    pub(crate) fn constraint(value: &str, at: &str, constraint: &str) -> Self {
+        Self::validation(format!(
+            "1 validation error detected: Value {value} at '{at}' failed to satisfy constraint: \
+             {constraint}"
+        ))
+    }
+
+    pub(crate) fn required(at: &str) -> Self {
+        Self::constraint("null", at, "Member must not be null")
+    }
+
+    pub(crate) fn condition_failed(item: Option<Image>) -> Self {
+        let message = "The conditional request failed".to_owned();
+        Self {
+            kind: ErrorKind::ConditionFailed,
+            message,
+            item,
+        }
+    }
+
+    /// An item operation on a table that is not there; DynamoDB does not repeat the name.
+    pub(crate) fn no_table() -> Self {
+        Self::new(ErrorKind::NotFound, "Requested resource not found")
+    }
+
+    /// A table operation on a table that is not there.
+    pub(crate) fn no_table_named(name: &str) -> Self {
+        Self::new(
+            ErrorKind::NotFound,
+            format!("Requested resource not found: Table: {name} not found"),
+        )
+    }
+
+    /// What it says.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The HTTP status that goes with it.
+    pub(crate) fn status(&self) -> u16 {
+        self.kind.status()
+    }
+
+    /// The JSON body.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(128 + self.message.len());
+        out.extend_from_slice(b"{\"__type\":\"");
+        out.extend_from_slice(self.kind.type_name().as_bytes());
+        out.extend_from_slice(b"\",\"message\":");
+        out.extend_from_slice(&serde_json::to_vec(&self.message).unwrap_or_default());
+        if let Some(item) = &self.item {
+            out.extend_from_slice(b",\"Item\":");
+            out.extend_from_slice(item.json());
+        }
+        out.push(b'}');
+        out
+    }
+}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.kind.type_name(), self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn body_names_the_exception_and_escapes_the_message() {
+        let body = ApiError::validation("say \"hi\"").body();
+        assert_eq!(
+            String::from_utf8(body).expect("JSON is UTF-8"),
+            r#"{"__type":"com.amazon.coral.validate#ValidationException","message":"say \"hi\""}"#
+        );
+    }
+}

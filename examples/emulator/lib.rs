@@ -1,0 +1,38 @@
+//! An emulator of DynamoDB Streams: a host for [`streamcore`] that real AWS SDKs talk
+//! to. The Streams API comes straight from the store; beside it stands just enough of
+//! DynamoDB's table API to be a producer.
+//!
+//! [`Emulator`] answers operations and knows nothing of HTTP; [`serve`] puts it on a
+//! socket. To host streams elsewhere, take the one and leave the other.
+//!
+//! ```
+//! use streamcore_emulator::{Config, Emulator};
+//!
+//! let emulator = Emulator::new(Config::default());
+//! let body = emulator.call("DynamoDB_20120810.ListTables", b"{}", "localhost");
+//! assert_eq!(body.expect("no tables yet"), br#"{"TableNames":[]}"#);
+//! ```
+
+mod admin;
+mod calls;
+mod error;
+mod expr;
+mod http;
+mod item;
+mod key;
+mod key_condition;
+mod lookup;
+mod number;
+mod pages;
+mod query;
+mod read;
+mod request;
+mod schema;
+mod server;
+mod table;
+mod tables;
+mod write;
+
+pub use calls::{Config, Emulator, Failure};
+pub use http::{MAX_BODY_BYTES, respond};
+pub use server::serve;

@@ -1,0 +1,74 @@
+//! The socket: connections in, requests to [`respond`](crate::respond), and an end that
+//! lets the requests in flight finish.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::time;
+
+use crate::calls::Emulator;
+use crate::http::respond;
+
+/// How long requests in flight may take once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// The rest after an `accept` that failed, for want of file descriptors as a rule.
+const REST: Duration = Duration::from_millis(20);
+
+/// Serves `emulator` on `listener` until `shutdown` is ready; then takes no more
+/// connections, lets the requests in flight finish (for at most ten seconds), and returns.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::TimedOut`] if requests were cut off at the end.
+pub async fn serve(
+    listener: TcpListener,
+    emulator: Arc<Emulator>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let mut http = http1::Builder::new();
+    http.pipeline_flush(true);
+    let connections = GracefulShutdown::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(_) => {
+                time::sleep(REST).await;
+                continue;
+            }
+        };
+        // Answers are small and complete: there is nothing to wait for before sending one.
+        let _ = stream.set_nodelay(true);
+        let emulator = Arc::clone(&emulator);
+        let service = service_fn(move |request| {
+            let emulator = Arc::clone(&emulator);
+            async move { Ok::<_, Infallible>(respond(&emulator, request).await) }
+        });
+        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            // What can fail is the client's end of the connection, which is no news.
+            let _ = connection.await;
+        });
+    }
+    drop(listener);
+    time::timeout(GRACE, connections.shutdown())
+        .await
+        .map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                "requests still in flight were cut off",
+            )
+        })
+}

@@ -1,0 +1,283 @@
+//! One table: its items in memory, and the stream that its changes go to.
+//!
+//! Items lie in [`SHARDS`] ordered maps by the hash of their partition, each behind
+//! a lock of its own: writers of different partitions hardly ever meet. A change
+//! goes into the stream inside that lock, so the changes of one item reach the
+//! stream in the order in which they happened to the item.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher};
+use std::ops::Bound;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::{Mutex, MutexGuard};
+use streamcore::model::{
+    AttributeValue, Attributes, Change, Image, SequenceNumber, StreamViewType,
+};
+use streamcore::Stream;
+
+use crate::error::{ApiError, ErrorKind};
+use crate::key::{ItemKey, type_name};
+use crate::schema::{Schema, Tag, Throughput};
+
+/// Locks per table.
+pub(crate) const SHARDS: usize = 64;
+
+/// A table and its items.
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) id: String,
+    pub(crate) created_ms: u64,
+    pub(crate) schema: Schema,
+    /// What `UpdateTable` and tagging change; its lock also orders them.
+    pub(crate) settings: Mutex<Settings>,
+    /// Where changes go. Read by every write, without a lock.
+    pub(crate) stream: ArcSwapOption<Stream>,
+    shards: Box<[Mutex<Shard>]>,
+}
+
+/// The part of a table's description that can change.
+#[derive(Default)]
+pub(crate) struct Settings {
+    pub(crate) on_demand: bool,
+    pub(crate) throughput: Throughput,
+    /// The newest stream; its name stays after it is disabled.
+    pub(crate) latest_stream: Option<LatestStream>,
+    pub(crate) tags: Vec<Tag>,
+}
+
+/// What a table's description says of its newest stream.
+pub(crate) struct LatestStream {
+    pub(crate) arn: String,
+    pub(crate) label: String,
+    pub(crate) view_type: StreamViewType,
+}
+
+impl LatestStream {
+    pub(crate) fn of(stream: &Stream) -> Self {
+        let info = stream.info();
+        Self {
+            arn: info.arn().to_string(),
+            label: info.label().to_owned(),
+            view_type: info.view_type(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Shard {
+    items: BTreeMap<Box<[u8]>, Image>,
+    bytes: u64,
+}
+
+/// What becomes of an item.
+pub(crate) enum Next {
+    Put(Image),
+    Delete,
+}
+
+/// A change that has happened.
+#[must_use = "the change is acknowledged only after `wait`"]
+pub(crate) struct Written {
+    pub(crate) old: Option<Image>,
+    pub(crate) new: Option<Image>,
+    record: Option<(Stream, SequenceNumber)>,
+}
+
+impl Written {
+    /// Returns once every reader of the stream can see the change. Blocks for as long as
+    /// writers that were ahead of this one need to finish: normally not at all.
+    pub(crate) fn wait(&self) -> Result<(), ApiError> {
+        let Some((stream, number)) = &self.record else {
+            return Ok(());
+        };
+        stream
+            .wait_visible(*number)
+            .map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))
+    }
+}
+
+impl Table {
+    /// An empty table whose changes go to `stream`.
+    pub(crate) fn new(
+        (name, arn, id): (String, String, String),
+        created_ms: u64,
+        schema: Schema,
+        mut settings: Settings,
+        stream: Option<Stream>,
+    ) -> Self {
+        settings.latest_stream = stream.as_ref().map(LatestStream::of);
+        Self {
+            name,
+            arn,
+            id,
+            created_ms,
+            schema,
+            settings: Mutex::new(settings),
+            stream: ArcSwapOption::from_pointee(stream),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// In which of the maps a partition lies.
+    pub(crate) fn shard_of(&self, key: &ItemKey) -> usize {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(key.partition());
+        hasher.finish() as usize % SHARDS
+    }
+
+    pub(crate) fn get(&self, key: &ItemKey) -> Option<Image> {
+        self.shards[self.shard_of(key)]
+            .lock()
+            .items
+            .get(&key.bytes)
+            .cloned()
+    }
+
+    /// Changes one item. `decide` sees what is there and says what shall be, or refuses.
+    /// A change that changes nothing leaves no record.
+    pub(crate) fn change(
+        &self,
+        key: ItemKey,
+        decide: impl FnOnce(Option<&Image>) -> Result<Next, ApiError>,
+    ) -> Result<Written, ApiError> {
+        let mut shard = self.shards[self.shard_of(&key)].lock();
+        let old = shard.items.get(&key.bytes).cloned();
+        let change = match (decide(old.as_ref())?, old.clone()) {
+            (Next::Delete, None) => {
+                return Ok(Written {
+                    old,
+                    new: None,
+                    record: None,
+                });
+            }
+            (Next::Put(new), None) => Change::insert(new),
+            (Next::Put(new), Some(old)) => Change::modify(old, new),
+            (Next::Delete, Some(old)) => Change::remove(old),
+        };
+        if change.is_no_op() {
+            // The old image stays: it is equal, and shared with the stream already.
+            return Ok(Written {
+                new: old.clone(),
+                old,
+                record: None,
+            });
+        }
+        let new = change.new_image().cloned();
+        let record = self.record(change)?;
+        shard.replace(key.bytes, old.as_ref(), new.clone());
+        Ok(Written { old, new, record })
+    }
+
+    fn record(&self, change: Change) -> Result<Option<(Stream, SequenceNumber)>, ApiError> {
+        let guard = self.stream.load();
+        let Some(stream) = guard.as_deref() else {
+            return Ok(None);
+        };
+        match stream.put(change) {
+            Ok(number) => Ok(Some((stream.clone(), number))),
+            // Disabled since it was loaded: the write is one that came after.
+            Err(streamcore::Error::StreamClosed { .. }) => Ok(None),
+            Err(error) => Err(ApiError::new(ErrorKind::Internal, error.to_string())),
+        }
+    }
+
+    /// Visits the items of one of the maps in their order, from `low` to `high`, until
+    /// `visit` says no. The map is locked meanwhile.
+    pub(crate) fn visit(
+        &self,
+        shard: usize,
+        (low, high): (Bound<&[u8]>, Bound<&[u8]>),
+        forward: bool,
+        mut visit: impl FnMut(&[u8], &Image) -> bool,
+    ) {
+        if is_empty_range(low, high) {
+            return;
+        }
+        let shard = self.shards[shard].lock();
+        let mut range = shard.items.range::<[u8], _>((low, high));
+        let next = || {
+            if forward {
+                range.next()
+            } else {
+                range.next_back()
+            }
+        };
+        for (key, image) in std::iter::from_fn(next) {
+            if !visit(key, image) {
+                return;
+            }
+        }
+    }
+
+    /// How many items there are, and their bytes.
+    pub(crate) fn totals(&self) -> (usize, u64) {
+        let shards = self.shards.iter().map(Mutex::lock);
+        let totals = |shard: MutexGuard<'_, Shard>| (shard.items.len(), shard.bytes);
+        shards
+            .map(totals)
+            .fold((0, 0), |(n, b), (more, bytes)| (n + more, b + bytes))
+    }
+
+    /// Refuses an item that could not stand in an index for the type of a key attribute.
+    pub(crate) fn check_index_keys(&self, item: &Attributes) -> Result<(), ApiError> {
+        for index in &self.schema.indexes {
+            for part in index
+                .key
+                .parts()
+                .filter(|part| !self.schema.key.contains(&part.name))
+            {
+                let Some(value) = item.get(&part.name) else {
+                    continue;
+                };
+                if !part.kind.matches(value) {
+                    return Err(ApiError::invalid(format_args!(
+                        "Type mismatch for Index Key {} Expected: {} Actual: {} IndexName: {}",
+                        part.name,
+                        part.kind,
+                        type_name(value),
+                        index.name
+                    )));
+                }
+                let empty = match value {
+                    AttributeValue::S(text) => text.is_empty(),
+                    AttributeValue::B(bytes) => bytes.is_empty(),
+                    _ => false,
+                };
+                if empty {
+                    return Err(ApiError::validation(format!(
+                        "One or more parameter values are not valid. A value specified for a \
+                         secondary index key is not supported. The AttributeValue for a key \
+                         attribute cannot contain an empty value. IndexName: {}, IndexKey: {}",
+                        index.name, part.name
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Shard {
+    fn replace(&mut self, key: Box<[u8]>, old: Option<&Image>, new: Option<Image>) {
+        self.bytes -= old.map_or(0, Image::size_bytes);
+        self.bytes += new.as_ref().map_or(0, Image::size_bytes);
+        match new {
+            Some(new) => self.items.insert(key, new),
+            None => self.items.remove(&key),
+        };
+    }
+}
+
+/// `BTreeMap::range` panics on a range whose ends are exchanged; here it is just empty.
+fn is_empty_range(low: Bound<&[u8]>, high: Bound<&[u8]>) -> bool {
+    match (low, high) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(low), Bound::Included(high)) => low > high,
+        (
+            Bound::Included(low) | Bound::Excluded(low),
+            Bound::Included(high) | Bound::Excluded(high),
+        ) => low >= high,
+    }
+}
