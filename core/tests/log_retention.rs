@@ -115,3 +115,27 @@ fn values_die_a_few_per_append() {
     drop(log);
     assert_eq!(dead.load(Ordering::Relaxed), 200_000);
 }
+
+#[test]
+fn a_sealed_log_keeps_no_values_of_dead_segments() {
+    let log = keeping::<Mortal>(2_000);
+    let dead = Arc::new(AtomicU64::new(0));
+    let mut appended = 0;
+    while log.stats().dying == 0 {
+        log.append(Mortal {
+            dead: Arc::clone(&dead),
+            _padding: [0; 5],
+        })
+        .unwrap();
+        appended += 1;
+    }
+    log.seal(());
+    let stats = log.stats();
+    assert_eq!((stats.dying, stats.spares), (0, 0));
+    let alive = appended - dead.load(Ordering::Relaxed);
+    let retained = stats.published - stats.trimmed;
+    assert!(
+        (retained..retained + 1_024).contains(&alive),
+        "{alive} alive: {stats:?}"
+    );
+}

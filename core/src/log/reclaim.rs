@@ -73,7 +73,7 @@ impl Horizon {
 pub(crate) enum Payer {
     /// The caller, now.
     Caller,
-    /// The next appends, a few values each.
+    /// The next appends, a few values each; the caller, if the log is sealed.
     LaterAppends,
 }
 
@@ -204,7 +204,7 @@ impl<T, S> Log<T, S> {
         unsafe { block.end_life(segment) };
         if !std::mem::needs_drop::<T>() {
             self.recycle(block, segment);
-        } else if payer == Payer::Caller {
+        } else if payer == Payer::Caller || self.is_sealed() {
             self.drop_all(block);
         } else if let Err(block) = self.dying().put(block) {
             self.drop_all(block);
@@ -255,6 +255,10 @@ impl<T, S> Log<T, S> {
         };
         if let Some(block) = left {
             self.free_block(block, segment);
+        }
+        if wanted && self.is_sealed() {
+            // The sealer may have looked for spares just before this one was put there.
+            self.free_spares();
         }
     }
 

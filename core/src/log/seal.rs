@@ -162,7 +162,8 @@ impl<T, S> Log<T, S> {
         let end = self.sealing().end();
         self.give_back_prepared(end);
         self.trim_last_of_sealed(end);
-        self.free_spares();
+        // No later append will drop the values of dead segments, nor need a spare.
+        self.shrink();
         self.wake();
         end
     }
