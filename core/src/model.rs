@@ -17,6 +17,8 @@ mod sequence;
 mod value;
 
 pub use arn::StreamArn;
+#[cfg(feature = "serde")]
+pub(crate) use arn::TABLE_NAME_LENGTH;
 pub use change::{Change, UserIdentity};
 pub use image::Image;
 pub use info::{StreamInfo, StreamInfoBuilder};
@@ -25,5 +27,7 @@ pub(crate) use number::canonical_bytes as canonical_number;
 pub use record::Record;
 pub use record_ref::{EventId, RecordRef};
 pub use schema::{KeySchema, KeySchemaElement};
+#[cfg(feature = "serde")]
+pub(crate) use sequence::SEQUENCE_NUMBER_LENGTH;
 pub use sequence::SequenceNumber;
 pub use value::{AttributeValue, Attributes};

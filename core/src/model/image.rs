@@ -42,7 +42,7 @@ impl Image {
     pub fn new(attributes: Attributes) -> Self {
         Self(Arc::new(Inner {
             size_bytes: value::size_of_attributes(&attributes),
-            first_form_bytes: value::heap_of_attributes(&attributes),
+            first_form_bytes: bytes_of(&attributes),
             #[cfg(feature = "serde")]
             attributes: OnceBox::with_value(Box::new(attributes)),
             #[cfg(feature = "serde")]
@@ -212,9 +212,7 @@ impl Image {
     }
 
     fn forms_bytes(&self) -> u64 {
-        let attributes = self.0.attributes.get().map_or(0, |attributes| {
-            size_of::<Attributes>() as u64 + value::heap_of_attributes(attributes)
-        });
+        let attributes = self.0.attributes.get().map_or(0, bytes_of);
         attributes + self.0.encoding.get().map_or(0, Encoding::heap_bytes)
     }
 }
@@ -258,6 +256,10 @@ impl Image {
                 }),
             })
     }
+}
+
+fn bytes_of(attributes: &Attributes) -> u64 {
+    size_of::<Attributes>() as u64 + value::heap_of_attributes(attributes)
 }
 
 fn size_in(attributes: &Attributes, name: &str) -> Option<u64> {

@@ -1,10 +1,9 @@
 //! Records as readers see them: a stored record, with what its stream and its place add to it.
 
 use std::fmt;
-use std::hash::Hasher;
 use std::time::{Duration, SystemTime};
 
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::SipHasher13;
 
 use super::change::UserIdentity;
 use super::image::Image;
@@ -39,10 +38,14 @@ impl<'a> RecordRef<'a> {
     pub fn event_id(&self) -> EventId {
         let (key0, key1) = self.info.event_key();
         let (high, low) = self.sequence.halves();
-        let mut hasher = SipHasher13::new_with_keys(key0, key1);
-        hasher.write_u64(high);
-        hasher.write_u64(low);
-        EventId(hasher.finish128().as_u128())
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&high.to_le_bytes());
+        bytes[8..].copy_from_slice(&low.to_le_bytes());
+        EventId(
+            SipHasher13::new_with_keys(key0, key1)
+                .hash(&bytes)
+                .as_u128(),
+        )
     }
 
     /// What happened to the item.
@@ -148,6 +151,13 @@ impl<'a> RecordRef<'a> {
         self.record.size_bytes()
     }
 
+    /// The bytes that the record's images took on the heap when they were made, roughly; an image that
+    /// several records share counts in each. Constant, and cheap to ask: for bounds on memory.
+    #[must_use]
+    pub fn heap_estimate(&self) -> u64 {
+        self.record.heap_estimate()
+    }
+
     /// Who made the change; `None` unless time to live deleted the item.
     #[must_use]
     pub fn user_identity(&self) -> Option<UserIdentity> {
@@ -170,13 +180,12 @@ pub struct EventId(u128);
 impl EventId {
     /// The digits, on the stack.
     pub(crate) fn digits(self) -> [u8; 32] {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut digits = [0; 32];
         for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0.to_be_bytes()) {
-            pair[0] = HEX[usize::from(byte >> 4)];
-            pair[1] = HEX[usize::from(byte & 15)];
+            pair.copy_from_slice(&[byte >> 4, byte & 15]);
         }
-        digits
+        // Arithmetic rather than a table: it is done for all digits at once.
+        digits.map(|digit| digit + if digit < 10 { b'0' } else { b'a' - 10 })
     }
 }
 

@@ -1,0 +1,13 @@
+//! DynamoDB Streams on the wire: its operations, its JSON, its errors.
+//!
+//! [`StreamsApi`] answers the body of a request with the body of a response, so a host brings its own
+//! HTTP server, or none. Items are JSON already when they get here: see [`Image`](crate::model::Image).
+
+mod api;
+mod errors;
+pub mod record;
+mod request;
+mod response;
+
+pub use api::StreamsApi;
+pub use errors::{TextSource, WireError};

@@ -1,0 +1,249 @@
+//! The four operations of DynamoDB Streams, from the body of a request to that of a response.
+//!
+//! Source of the rules: Amazon DynamoDB Streams API Reference.
+
+use std::ops::RangeInclusive;
+
+use super::errors::{Refusal, WireError};
+use super::request::{Members, Rules};
+use super::{record, response};
+use crate::error::Error;
+use crate::model::{SEQUENCE_NUMBER_LENGTH, SequenceNumber, StreamArn, TABLE_NAME_LENGTH};
+use crate::store::{LIST_LIMIT, Store};
+use crate::stream::{IteratorStart, ReadLimits, Stream, StreamDescription};
+
+/// The lengths of a shard id.
+const SHARD_ID_LENGTH: RangeInclusive<usize> = 28..=65;
+/// The lengths of a shard iterator.
+const ITERATOR_LENGTH: RangeInclusive<usize> = 1..=2048;
+/// The most shards of a page, and the default.
+const DESCRIBE_LIMIT: usize = 100;
+/// The most records of a page, and the default.
+const RECORDS_LIMIT: usize = 1000;
+/// The most bytes of a page, by the records' own sizes: 1 MB.
+const BYTES_LIMIT: u64 = 1 << 20;
+/// What is set aside for a record before its size is known.
+const TYPICAL_RECORD: usize = 700;
+
+/// The DynamoDB Streams API over a store. Cheap to clone, and shared by any number of threads.
+///
+/// ```
+/// use streamcore::model::{AttributeValue, Attributes, Change, Image, KeySchema, StreamViewType};
+/// use streamcore::{Store, StreamConfig, wire::StreamsApi};
+///
+/// let store = Store::new();
+/// let schema = KeySchema::new("id", None)?;
+/// store.register_stream(StreamConfig::new("Orders", schema, StreamViewType::NewImage))?;
+///
+/// let api = StreamsApi::new(store);
+/// let body = api.handle("ListStreams", br#"{"TableName":"Orders"}"#).unwrap();
+/// assert!(body.starts_with(br#"{"Streams":[{"StreamArn":"arn:aws:dynamodb:us-east-1:"#));
+/// # Ok::<(), streamcore::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct StreamsApi {
+    store: Store,
+}
+
+impl StreamsApi {
+    /// The API over this store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Carries out an operation, one of `ListStreams`, `DescribeStream`, `GetShardIterator` and
+    /// `GetRecords`: takes the body of its request and gives that of its response, both JSON.
+    ///
+    /// # Errors
+    ///
+    /// A [`WireError`] has the name and the text that AWS gives, as far as they are known.
+    ///
+    /// # Progress
+    ///
+    /// As the store's methods: GetRecords never holds up a writer and waits for puts in flight no
+    /// longer than the store's read patience.
+    pub fn handle(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, WireError> {
+        let carry_out = match operation {
+            "ListStreams" => Self::list_streams,
+            "DescribeStream" => Self::describe_stream,
+            "GetShardIterator" => Self::get_shard_iterator,
+            "GetRecords" => Self::get_records,
+            _ => return Err(Refusal::UnknownOperation(operation).into()),
+        };
+        carry_out(self, &Members::parse(body)?)
+    }
+
+    fn list_streams(&self, request: &Members) -> Result<Vec<u8>, WireError> {
+        let after = request.text("ExclusiveStartStreamArn")?;
+        let limit = request.integer("Limit")?;
+        let table = request.text("TableName")?;
+
+        let mut rules = Rules::default();
+        let limit = rules.limit(limit, LIST_LIMIT);
+        rules.length("tableName", table, TABLE_NAME_LENGTH);
+        rules.pattern("tableName", table, "[a-zA-Z0-9_.-]+", |character| {
+            character.is_ascii_alphanumeric() || "_.-".contains(character)
+        });
+        rules.check()?;
+        if limit > LIST_LIMIT {
+            return Err(Refusal::ListLimit(LIST_LIMIT).into());
+        }
+
+        let list = self.store.list_streams(table, after, limit)?;
+        Ok(response::list_streams(&list, limit))
+    }
+
+    fn describe_stream(&self, request: &Members) -> Result<Vec<u8>, WireError> {
+        let arn = request.text("StreamArn")?;
+        let after = request.text("ExclusiveStartShardId")?;
+        let limit = request.integer("Limit")?;
+        let class = "com.amazonaws.dynamodb.v20120810.ShardFilter";
+        let filter = request.structure("ShardFilter", class)?;
+        let filter = match &filter {
+            Some(filter) => Some((filter.text("Type")?, filter.text("ShardId")?)),
+            None => None,
+        };
+
+        let mut rules = Rules::default();
+        let arn = rules.required("streamArn", arn);
+        rules.length("exclusiveStartShardId", after, SHARD_ID_LENGTH);
+        let limit = rules.limit(limit, DESCRIBE_LIMIT);
+        let parent = filter.map(|(kind, parent)| {
+            rules.required("shardFilter.type", kind);
+            rules.word("shardFilter.type", kind, &["CHILD_SHARDS"]);
+            rules.length("shardFilter.shardId", parent, SHARD_ID_LENGTH);
+            rules.required("shardFilter.shardId", parent)
+        });
+        rules.check()?;
+        if limit > DESCRIBE_LIMIT {
+            return Err(Refusal::DescribeLimit(DESCRIBE_LIMIT).into());
+        }
+
+        let stream = self.stream(arn)?;
+        let (description, more) = match parent {
+            Some(parent) => children(&stream, parent, after, limit),
+            None => stream.describe_page(after, limit),
+        };
+        Ok(response::describe_stream(&description, more))
+    }
+
+    fn get_shard_iterator(&self, request: &Members) -> Result<Vec<u8>, WireError> {
+        let arn = request.text("StreamArn")?;
+        let shard = request.text("ShardId")?;
+        let kind = request.text("ShardIteratorType")?;
+        let number = request.text("SequenceNumber")?;
+
+        let mut rules = Rules::default();
+        let arn = rules.required("streamArn", arn);
+        rules.length("shardId", shard, SHARD_ID_LENGTH);
+        let shard = rules.required("shardId", shard);
+        rules.required("shardIteratorType", kind);
+        rules.word(
+            "shardIteratorType",
+            kind,
+            &[
+                "AFTER_SEQUENCE_NUMBER",
+                "LATEST",
+                "AT_SEQUENCE_NUMBER",
+                "TRIM_HORIZON",
+            ],
+        );
+        rules.length("sequenceNumber", number, SEQUENCE_NUMBER_LENGTH);
+        rules.check()?;
+        let start = iterator_start(kind.unwrap_or_default(), number)?;
+
+        let iterator = self.stream(arn)?.iterator(shard, start)?;
+        Ok(response::get_shard_iterator(&iterator))
+    }
+
+    fn get_records(&self, request: &Members) -> Result<Vec<u8>, WireError> {
+        let iterator = request.text("ShardIterator")?;
+        let limit = request.integer("Limit")?;
+
+        let mut rules = Rules::default();
+        rules.length("shardIterator", iterator, ITERATOR_LENGTH);
+        let iterator = rules.required("shardIterator", iterator);
+        let limit = rules.limit(limit, RECORDS_LIMIT);
+        rules.check()?;
+        if limit > RECORDS_LIMIT {
+            return Err(Refusal::RecordsLimit(RECORDS_LIMIT).into());
+        }
+
+        let limits = ReadLimits {
+            records: limit,
+            bytes: BYTES_LIMIT,
+        };
+        let page = self
+            .store
+            .read_iterator(iterator, limits)
+            .map_err(|error| match error {
+                // What names no stream at all was never an iterator.
+                Error::StreamNotFound { arn } if StreamArn::parse(&arn).is_err() => {
+                    Error::InvalidIterator {
+                        problem: "it does not start with a stream ARN",
+                    }
+                }
+                other => other,
+            })?;
+        let mut body = Vec::with_capacity(TYPICAL_RECORD * (page.len() + 1));
+        body.extend_from_slice(b"{\"Records\":[");
+        for (number, record) in page.iter().enumerate() {
+            if number > 0 {
+                body.push(b',');
+            }
+            record::write(&record, &mut body);
+        }
+        body.push(b']');
+        if let Some(next) = page.next_iterator() {
+            // An ARN, digits and Base64: nothing in it needs an escape.
+            body.extend_from_slice(b",\"NextShardIterator\":\"");
+            body.extend_from_slice(next.as_bytes());
+            body.push(b'"');
+        }
+        body.push(b'}');
+        Ok(body)
+    }
+
+    fn stream(&self, arn: &str) -> Result<Stream, Error> {
+        self.store
+            .stream(arn)
+            .map_err(|not_found| match StreamArn::parse(arn) {
+                Ok(_) => not_found,
+                Err(malformed) => malformed,
+            })
+    }
+}
+
+/// Where an iterator starts, of a type that is known to be one of the four.
+fn iterator_start(kind: &str, number: Option<&str>) -> Result<IteratorStart, WireError> {
+    let of_number = match kind {
+        "AT_SEQUENCE_NUMBER" => IteratorStart::AtSequenceNumber,
+        "AFTER_SEQUENCE_NUMBER" => IteratorStart::AfterSequenceNumber,
+        _ if number.is_some() => return Err(Refusal::UnwantedSequenceNumber.into()),
+        "LATEST" => return Ok(IteratorStart::Latest),
+        _ => return Ok(IteratorStart::TrimHorizon),
+    };
+    let number = number.ok_or(Refusal::MissingSequenceNumber)?;
+    Ok(of_number(number.parse::<SequenceNumber>()?))
+}
+
+/// The page of shards whose parent this is, and whether there are more.
+fn children(
+    stream: &Stream,
+    parent: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> (StreamDescription, bool) {
+    let mut description = stream.describe();
+    description.shards.retain(|shard| {
+        let is_child = shard
+            .parent_shard_id
+            .as_ref()
+            .is_some_and(|id| id.as_str() == parent);
+        is_child && after.is_none_or(|after| shard.shard_id.as_str() > after)
+    });
+    let more = description.shards.len() > limit;
+    description.shards.truncate(limit);
+    (description, more)
+}
