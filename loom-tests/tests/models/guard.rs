@@ -16,15 +16,25 @@ fn listed(arguments: &[&str]) -> BTreeSet<String> {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     let listed = String::from_utf8(output.stdout).unwrap();
-    listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
+    listed
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
 fn core_is_compiled_for_the_models() {
-    assert!(cfg!(streamcore_loom), "build.rs no longer sets the cfg for the tests");
+    assert!(
+        cfg!(streamcore_loom),
+        "build.rs no longer sets the cfg for the tests"
+    );
     // In the library: only the modelled atomics are this large, since they carry loom's state.
     let modelled = size_of::<streamcore_modelled::modelled::atomic::AtomicU64>();
-    assert!(modelled > size_of::<u64>(), "the library is compiled with the standard atomics");
+    assert!(
+        modelled > size_of::<u64>(),
+        "the library is compiled with the standard atomics"
+    );
 }
 
 #[test]
@@ -38,7 +48,10 @@ fn no_model_is_missing() {
             None => by_file.push((file, 1)),
         }
     }
-    assert_eq!(by_file, TESTS, "found on the left, in the list on the right");
+    assert_eq!(
+        by_file, TESTS,
+        "found on the left, in the list on the right"
+    );
 }
 
 #[test]
@@ -52,7 +65,8 @@ fn every_file_is_compiled() {
     for file in files {
         let path = file.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let known = ["main", "harness"].contains(&name) || TESTS.iter().any(|(file, _)| *file == name);
+        let known =
+            ["main", "harness"].contains(&name) || TESTS.iter().any(|(file, _)| *file == name);
         assert!(known, "{} is not in the list of tests", path.display());
     }
 }

@@ -7,3 +7,4 @@ mod canary;
 mod checker;
 mod guard;
 mod harness;
+mod publish;

@@ -1,10 +1,12 @@
-//! Atomics on loom, each with a companion and a mirror.
+//! Atomics on loom, each with links to its readers and a mirror.
 //!
-//! The companion closes a hole of loom 0.7.2 (its issues 166 and 392): loom remembers only the last
-//! access to an atomic, so a thread that loads and then writes hides another thread's earlier load,
-//! and orders of the two go unexplored. A relaxed store to the companion before each load makes
-//! loads of one atomic depend on each other in loom's eyes, and adds no happens-before edge. The
-//! model `canary` shows both the hole and the cure.
+//! The links close a hole of loom 0.7.2 (its issues 166 and 392). To find the orders that are worth
+//! exploring, loom asks for the last access that a store conflicts with; but a thread that loads and
+//! then stores is its own last access, and hides what another thread loaded before. So each atomic
+//! has one link for each role of the model, a loom object without a meaning of its own: a load
+//! touches the link of its role, a store or read-modify-write those of all other roles that have
+//! loaded. A store thus conflicts with the last load of each role; loads do not conflict with loads;
+//! and no happens-before edge is added. The tests in `canary` show the hole and the cure.
 //!
 //! The mirror is a standard atomic with the newest value. While a failed model unwinds, destructors
 //! work on the mirrors, because loom can neither switch threads nor be asked then.
@@ -13,10 +15,12 @@
 //! different locations are never reordered with what follows; `compare_exchange_weak` never fails
 //! spuriously; `SeqCst` accesses count as `AcqRel`.
 
+use std::sync::OnceLock;
+
 use loom::sync::atomic as modelled;
 use std::sync::atomic as mirror;
 
-use super::memory::{self, abandoned};
+use super::memory::{self, ROLES, abandoned, role};
 
 pub use std::sync::atomic::Ordering;
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,23 +32,45 @@ pub fn fence(order: Ordering) {
     }
 }
 
-/// Makes an operation that has just been done depend on all earlier ones of the same atomic.
+/// For each role that has loaded an atomic, the link that its stores must touch.
+#[derive(Default)]
+struct Links([OnceLock<loom::sync::Condvar>; ROLES]);
+
+impl Links {
+    /// The calling role has just loaded.
+    #[track_caller]
+    fn loaded(&self) {
+        if let Some(role) = role() {
+            touch(self.0[role].get_or_init(loom::sync::Condvar::new));
+        }
+    }
+
+    /// The calling role has just stored.
+    #[track_caller]
+    fn stored(&self) {
+        let Some(own) = role() else { return };
+        let others = self.0.iter().enumerate().filter(|(role, _)| *role != own);
+        others.filter_map(|(_, link)| link.get()).for_each(touch);
+    }
+}
+
+/// An operation on a link. Nobody ever waits on it, so it does nothing but conflict.
 #[track_caller]
-fn chain(companion: &modelled::AtomicUsize) {
-    // Not explored: no other thread runs in between, so the operation and its link are one step, and
-    // an order that the link shows to be missing is explored from before the operation.
+fn touch(link: &loom::sync::Condvar) {
+    // Not explored: no other thread runs in between, so the operation and its links are one step,
+    // and an order that a link shows to be missing is explored from before the operation.
     loom::stop_exploring();
-    companion.store(0, Relaxed);
+    link.notify_one();
     loom::explore();
 }
 
-/// What every modelled atomic shares: the loom atomic, its companion, its mirror.
+/// What every modelled atomic shares: the loom atomic, its links, its mirror.
 macro_rules! modelled_atomic {
     ($name:ident $(<$generic:ident>)?, $value:ty) => {
         #[doc = concat!("A modelled [`std::sync::atomic::", stringify!($name), "`].")]
         pub struct $name $(<$generic>)? {
             value: modelled::$name $(<$generic>)?,
-            companion: modelled::AtomicUsize,
+            links: Links,
             newest: mirror::$name $(<$generic>)?,
         }
 
@@ -54,41 +80,46 @@ macro_rules! modelled_atomic {
             pub fn new(value: $value) -> Self {
                 Self {
                     value: modelled::$name::new(value),
-                    companion: modelled::AtomicUsize::new(0),
+                    links: Links::default(),
                     newest: mirror::$name::new(value),
                 }
             }
 
             /// One operation: `None` while a failed model unwinds.
             #[track_caller]
-            fn step<R>(&self, operation: impl FnOnce(&modelled::$name $(<$generic>)?) -> R) -> Option<R> {
+            fn step<R>(
+                &self,
+                operation: impl FnOnce(&modelled::$name $(<$generic>)?) -> R,
+                link: impl FnOnce(&Links),
+            ) -> Option<R> {
                 if abandoned() {
                     return None;
                 }
                 // Before the operation: a release that it orders must not race with the check.
                 memory::touch((&raw const *self).cast());
                 let result = operation(&self.value);
-                chain(&self.companion);
+                link(&self.links);
                 Some(result)
             }
 
             /// Reads the value: any that the orderings allow, not only the newest.
             #[track_caller]
             pub fn load(&self, order: Ordering) -> $value {
-                self.step(|value| value.load(order)).unwrap_or_else(|| self.newest.load(Relaxed))
+                self.step(|atomic| atomic.load(order), Links::loaded)
+                    .unwrap_or_else(|| self.newest.load(Relaxed))
             }
 
             /// Writes `value`.
             #[track_caller]
             pub fn store(&self, value: $value, order: Ordering) {
-                self.step(|atomic| atomic.store(value, order));
+                self.step(|atomic| atomic.store(value, order), Links::stored);
                 self.newest.store(value, Relaxed);
             }
 
             /// Writes `value` and gives back the newest value before it.
             #[track_caller]
             pub fn swap(&self, value: $value, order: Ordering) -> $value {
-                let before = self.step(|atomic| atomic.swap(value, order));
+                let before = self.step(|atomic| atomic.swap(value, order), Links::stored);
                 let newest = self.newest.swap(value, Relaxed);
                 before.unwrap_or(newest)
             }
@@ -102,9 +133,10 @@ macro_rules! modelled_atomic {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<$value, $value> {
-                let Some(result) =
-                    self.step(|atomic| atomic.compare_exchange(current, new, success, failure))
-                else {
+                let exchange = |atomic: &modelled::$name $(<$generic>)?| {
+                    atomic.compare_exchange(current, new, success, failure)
+                };
+                let Some(result) = self.step(exchange, Links::stored) else {
                     return self.newest.compare_exchange(current, new, Relaxed, Relaxed);
                 };
                 if result.is_ok() {
@@ -164,7 +196,7 @@ macro_rules! read_modify_writes {
                 $(#[$doc])*
                 #[track_caller]
                 pub fn $operation(&self, value: $value, order: Ordering) -> $value {
-                    let before = self.step(|atomic| atomic.$operation(value, order));
+                    let before = self.step(|atomic| atomic.$operation(value, order), Links::stored);
                     if let Some(before) = before {
                         self.newest.store(before, Relaxed);
                     }

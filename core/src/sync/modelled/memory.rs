@@ -50,6 +50,25 @@ pub(super) fn abandoned() -> bool {
     std::thread::panicking() && EXPECTED_PANICS.get() == 0
 }
 
+/// How many roles a model may have: loom's five threads without main.
+pub const ROLES: usize = 4;
+
+loom::thread_local! {
+    static ROLE: Cell<Option<usize>> = Cell::new(None);
+}
+
+/// Makes the calling thread a role of the model: from here on it races. What main does before and
+/// after is ordered with everything, and needs no links.
+pub fn enter_role(role: usize) {
+    assert!(role < ROLES, "a model has at most {ROLES} roles");
+    ROLE.with(|current| current.set(Some(role)));
+}
+
+/// The calling thread's role, unless it is main.
+pub(super) fn role() -> Option<usize> {
+    ROLE.with(Cell::get)
+}
+
 /// Runs `body`, which is expected to panic and to catch it: meanwhile a panic is part of the model,
 /// and what destructors do while unwinding is modelled like everything else.
 pub fn expecting_panics<R>(body: impl FnOnce() -> R) -> R {
@@ -68,7 +87,10 @@ pub fn expecting_panics<R>(body: impl FnOnce() -> R) -> R {
 ///
 /// The harness calls it first in every execution.
 pub fn begin_execution() {
-    BLOCKS.set(Blocks { running: true, ..Blocks::default() });
+    BLOCKS.set(Blocks {
+        running: true,
+        ..Blocks::default()
+    });
 }
 
 /// Ends an execution: a message for each block and each life that has not ended.
@@ -77,17 +99,30 @@ pub fn begin_execution() {
 pub fn end_execution() -> Vec<String> {
     BLOCKS.with_borrow_mut(|blocks| {
         blocks.running = false;
-        let leaked = blocks.blocks.iter().filter(|block| block.released.is_none()).map(|block| {
-            format!("{} bytes allocated at {} were never released", block.layout.size(), block.allocated)
-        });
-        let lives = blocks.lives.values().map(|begun| format!("a life begun at {begun} never ended"));
+        let leaked = blocks
+            .blocks
+            .iter()
+            .filter(|block| block.released.is_none())
+            .map(|block| {
+                format!(
+                    "{} bytes allocated at {} were never released",
+                    block.layout.size(),
+                    block.allocated
+                )
+            });
+        let lives = blocks
+            .lives
+            .values()
+            .map(|begun| format!("a life begun at {begun} never ended"));
         leaked.chain(lives).collect()
     })
 }
 
 impl Blocks {
     fn around(&self, address: usize) -> Option<&Block> {
-        self.blocks.iter().find(|block| (block.start..block.start + block.layout.size()).contains(&address))
+        self.blocks
+            .iter()
+            .find(|block| (block.start..block.start + block.layout.size()).contains(&address))
     }
 }
 
@@ -105,7 +140,9 @@ impl Drop for Block {
 pub(super) fn touch(address: *const u8) {
     let used = Location::caller();
     BLOCKS.with_borrow(|blocks| {
-        let Some(block) = blocks.around(address.addr()) else { return };
+        let Some(block) = blocks.around(address.addr()) else {
+            return;
+        };
         if let Some(released) = block.released {
             panic!(
                 "use after free: {} bytes allocated at {}, released at {released}, used at {used}",
@@ -129,9 +166,18 @@ pub fn allocate_zeroed(layout: Layout) -> *mut u8 {
     let allocated = Location::caller();
     let witness = loom::cell::UnsafeCell::new(());
     BLOCKS.with_borrow_mut(|blocks| {
-        assert!(blocks.running, "a model allocates only between begin_execution and end_execution");
+        assert!(
+            blocks.running,
+            "a model allocates only between begin_execution and end_execution"
+        );
         let start = start.expose_provenance();
-        blocks.blocks.push(Block { start, layout, witness, allocated, released: None });
+        blocks.blocks.push(Block {
+            start,
+            layout,
+            witness,
+            allocated,
+            released: None,
+        });
     });
     start
 }
@@ -158,13 +204,24 @@ pub(crate) unsafe fn init_zeroed<Z: Zeroable>(first: *mut Z, len: usize) {
 pub unsafe fn release(block: *mut u8, layout: Layout) {
     let place = Location::caller();
     BLOCKS.with_borrow_mut(|blocks| {
-        let Some(found) = blocks.blocks.iter_mut().find(|known| known.start == block.addr()) else {
+        let Some(found) = blocks
+            .blocks
+            .iter_mut()
+            .find(|known| known.start == block.addr())
+        else {
             panic!("released at {place}: memory that was never allocated");
         };
         if let Some(released) = found.released {
-            panic!("double free: allocated at {}, released at {released} and {place}", found.allocated);
+            panic!(
+                "double free: allocated at {}, released at {released} and {place}",
+                found.allocated
+            );
         }
-        assert_eq!(found.layout, layout, "allocated at {}, released at {place}", found.allocated);
+        assert_eq!(
+            found.layout, layout,
+            "allocated at {}, released at {place}",
+            found.allocated
+        );
         if !abandoned() {
             found.witness.with_mut(|_| ());
         }
@@ -264,7 +321,10 @@ impl Life {
     #[track_caller]
     pub fn begin() -> Self {
         let witness = loom::cell::UnsafeCell::new(());
-        Self { witness, number: AtomicU64::new(register(Location::caller())) }
+        Self {
+            witness,
+            number: AtomicU64::new(register(Location::caller())),
+        }
     }
 
     /// A use: fails when the life has ended, or when its end is not ordered with this use.
@@ -274,7 +334,11 @@ impl Life {
             return;
         }
         touch((&raw const *self).cast());
-        assert!(self.number.load(Relaxed) != 0, "used at {}: its life has ended", Location::caller());
+        assert!(
+            self.number.load(Relaxed) != 0,
+            "used at {}: its life has ended",
+            Location::caller()
+        );
         self.witness.with(|_| ());
     }
 
@@ -286,7 +350,11 @@ impl Life {
             return;
         }
         touch((&raw const *self).cast());
-        assert!(number != 0, "ended at {}: its life had ended before", Location::caller());
+        assert!(
+            number != 0,
+            "ended at {}: its life had ended before",
+            Location::caller()
+        );
         self.witness.with_mut(|_| ());
         unregister(number);
     }
@@ -299,7 +367,11 @@ impl Life {
         }
         touch((&raw const *self).cast());
         let number = self.number.swap(register(Location::caller()), Relaxed);
-        assert!(number == 0, "renewed at {}: its life has not ended", Location::caller());
+        assert!(
+            number == 0,
+            "renewed at {}: its life has not ended",
+            Location::caller()
+        );
         self.witness.with_mut(|_| ());
     }
 }
@@ -315,6 +387,8 @@ impl Drop for Life {
 
 impl std::fmt::Debug for Life {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Life").field("ended", &(self.number.load(Relaxed) == 0)).finish()
+        f.debug_struct("Life")
+            .field("ended", &(self.number.load(Relaxed) == 0))
+            .finish()
     }
 }

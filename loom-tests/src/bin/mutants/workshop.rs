@@ -1,0 +1,276 @@
+//! The copy in which mutants are planted, built and run.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::list::Mutant;
+
+/// A model that runs longer than this has not killed its mutant.
+const TIME_LIMIT: Duration = Duration::from_secs(900);
+
+/// A copy of what the models need of the workspace.
+pub struct Workshop {
+    workspace: PathBuf,
+    copy: PathBuf,
+    target: PathBuf,
+}
+
+/// The models of some source, built.
+pub struct Models(PathBuf);
+
+/// How a model ended.
+pub enum Outcome {
+    /// It found nothing.
+    Passed {
+        /// How long it took.
+        time: Duration,
+    },
+    /// It found a mistake.
+    Failed {
+        /// How long it took.
+        time: Duration,
+        /// In which execution, as far as is known.
+        execution: Option<u64>,
+        /// What it said.
+        message: String,
+    },
+    /// It did not end in time.
+    TimedOut,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed { time } => write!(f, "passed in {} ms", time.as_millis()),
+            Self::Failed {
+                time,
+                execution,
+                message,
+            } => {
+                match execution {
+                    Some(number) => write!(f, "execution {number}")?,
+                    None => f.write_str("crash")?,
+                }
+                write!(f, ", {} ms | {message}", time.as_millis())
+            }
+            Self::TimedOut => write!(f, "not over after {} s", TIME_LIMIT.as_secs()),
+        }
+    }
+}
+
+fn explain(path: &Path) -> impl Fn(io::Error) -> String {
+    move |error| format!("{}: {error}", path.display())
+}
+
+impl Workshop {
+    /// Copies the workspace, or brings the copy up to date.
+    pub fn open(workspace: &Path) -> Result<Self, String> {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        let own = workspace
+            .join(target.unwrap_or_else(|| "target".into()))
+            .join("mutants");
+        let (copy, target) = (own.join("workspace"), own.join("target"));
+        let this = Self {
+            workspace: workspace.to_owned(),
+            copy,
+            target,
+        };
+        this.copy_directory(Path::new("core"), &[])?;
+        // Without the runner itself, which cargo would otherwise build for each mutant too.
+        this.copy_directory(Path::new("loom-tests"), &["src", "mutants"])?;
+        this.copy_file(Path::new("Cargo.lock"), |text| Ok(text.to_owned()))?;
+        this.copy_file(Path::new("Cargo.toml"), |text| {
+            let start = text
+                .find("members = [")
+                .ok_or("Cargo.toml lists no members")?;
+            let end = start
+                + text[start..]
+                    .find(']')
+                    .ok_or("Cargo.toml's members have no end")?;
+            Ok(format!(
+                "{}members = [\"core\", \"loom-tests\"{}",
+                &text[..start],
+                &text[end..]
+            ))
+        })?;
+        Ok(this)
+    }
+
+    /// Files that are not changed keep their time, so that cargo builds only what is.
+    fn copy_file(
+        &self,
+        path: &Path,
+        change: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Result<(), String> {
+        let from = self.workspace.join(path);
+        let text = change(&fs::read_to_string(&from).map_err(explain(&from))?)?;
+        write_if_different(&self.copy.join(path), &text)
+    }
+
+    fn copy_directory(&self, path: &Path, without: &[&str]) -> Result<(), String> {
+        let (from, to) = (self.workspace.join(path), self.copy.join(path));
+        fs::create_dir_all(&to).map_err(explain(&to))?;
+        let names = |directory: &Path| -> Result<BTreeSet<_>, String> {
+            let entries = fs::read_dir(directory).map_err(explain(directory))?;
+            entries
+                .map(|entry| Ok(entry.map_err(explain(directory))?.file_name()))
+                .collect()
+        };
+        let mut wanted = names(&from)?;
+        wanted.retain(|name| !without.iter().any(|not| name == not) && name != "target");
+        for old in names(&to)?.difference(&wanted) {
+            let old = to.join(old);
+            let removed = if old.is_dir() {
+                fs::remove_dir_all(&old)
+            } else {
+                fs::remove_file(&old)
+            };
+            removed.map_err(explain(&old))?;
+        }
+        for name in wanted {
+            let inner = path.join(name);
+            if self.workspace.join(&inner).is_dir() {
+                self.copy_directory(&inner, &[])?;
+            } else {
+                self.copy_file(&inner, |text| Ok(text.to_owned()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs `work` while the mutant is in the copy.
+    pub fn with_mutant<R>(
+        &mut self,
+        mutant: &Mutant,
+        work: impl FnOnce(&mut Self) -> Result<R, String>,
+    ) -> Result<R, String> {
+        for edit in &mutant.edits {
+            let path = self.copy.join(&edit.file);
+            let text = fs::read_to_string(&path).map_err(explain(&path))?;
+            write_if_different(&path, &edit.apply(&text)?)?;
+        }
+        let result = work(self).map_err(|error| format!("{mutant}: {error}"));
+        for edit in &mutant.edits {
+            self.copy_file(&edit.file, |text| Ok(text.to_owned()))?;
+        }
+        result
+    }
+
+    /// Builds the models of what is in the copy.
+    pub fn build(&mut self) -> Result<Models, String> {
+        let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args([
+                "test",
+                "--offline",
+                "--package",
+                "loom-tests",
+                "--test",
+                "models",
+                "--no-run",
+            ])
+            .args(["--message-format", "json-render-diagnostics"])
+            .current_dir(&self.copy)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .stderr(Stdio::piped())
+            .output()
+            .map_err(|error| format!("cargo: {error}"))?;
+        if !output.status.success() {
+            return Err(format!(
+                "does not build:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            ));
+        }
+        let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+        let executable = messages
+            .lines()
+            .filter(|line| line.contains("\"name\":\"models\""));
+        let executable = executable
+            .filter_map(|line| line.split_once("\"executable\":\""))
+            .next();
+        let path = executable.and_then(|(_, rest)| rest.split('"').next());
+        path.map(|path| Models(path.replace("\\\\", "\\").into()))
+            .ok_or_else(|| "cargo does not say where it put the models".to_owned())
+    }
+}
+
+fn write_if_different(path: &Path, text: &str) -> Result<(), String> {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    fs::write(path, text).map_err(explain(path))
+}
+
+impl Models {
+    /// Their names.
+    pub fn list(&self) -> Result<BTreeSet<String>, String> {
+        let output = Command::new(&self.0)
+            .args(["--list", "--format", "terse"])
+            .output()
+            .map_err(explain(&self.0))?;
+        let listed = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(listed
+            .lines()
+            .filter_map(|line| line.strip_suffix(": test"))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Runs one model.
+    pub fn run(&self, model: &str) -> Result<Outcome, String> {
+        // Into a file: a pipe that nobody empties would stop a model that says much.
+        let log = self.0.with_extension("log");
+        let file = fs::File::create(&log).map_err(explain(&log))?;
+        let errors = file.try_clone().map_err(explain(&log))?;
+        let begun = Instant::now();
+        let mut child = Command::new(&self.0)
+            .args(["--exact", "--nocapture", "--test-threads", "1", model])
+            .env("RUST_BACKTRACE", "0")
+            .stdout(file)
+            .stderr(errors)
+            .spawn()
+            .map_err(explain(&self.0))?;
+        let status = loop {
+            if let Some(status) = child.try_wait().map_err(explain(&self.0))? {
+                break status;
+            }
+            if begun.elapsed() > TIME_LIMIT {
+                child
+                    .kill()
+                    .and_then(|()| child.wait())
+                    .map_err(explain(&self.0))?;
+                return Ok(Outcome::TimedOut);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let time = begun.elapsed();
+        if status.success() {
+            return Ok(Outcome::Passed { time });
+        }
+        let said = fs::read(&log).map_err(explain(&log))?;
+        let said = String::from_utf8_lossy(&said);
+        let execution = said
+            .lines()
+            .filter_map(|line| line.split_once(" failed in execution "));
+        let execution = execution
+            .filter_map(|(_, rest)| rest.split(' ').next()?.parse().ok())
+            .next();
+        let panic = said
+            .lines()
+            .skip_while(|line| !line.contains(" panicked at "))
+            .nth(1);
+        let message = panic.map_or_else(
+            || status.to_string(),
+            |line| line.chars().take(120).collect(),
+        );
+        Ok(Outcome::Failed {
+            time,
+            execution,
+            message,
+        })
+    }
+}
