@@ -11,10 +11,10 @@ use std::ops::Bound;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, MutexGuard};
+use streamcore::Stream;
 use streamcore::model::{
     AttributeValue, Attributes, Change, Image, SequenceNumber, StreamViewType,
 };
-use streamcore::Stream;
 
 use crate::error::{ApiError, ErrorKind};
 use crate::key::{ItemKey, type_name};

@@ -1,62 +1,24 @@
 //! The server on its socket: headers, errors, limits, and how it stops.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+mod common;
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use common::process::Process;
 use serde_json::{Value, json};
 
-/// The emulator as a process of its own, on a port that was free.
-struct Process {
-    child: Child,
-    output: BufReader<std::process::ChildStdout>,
-    address: String,
+/// Sends a request as it is; returns status, header lines, body.
+fn raw(server: &Process, request: &[u8]) -> (u16, Vec<String>, Vec<u8>) {
+    let mut stream = TcpStream::connect(&server.address).expect("it listens");
+    // The server may answer and close before it has read everything.
+    let _ = stream.write_all(request);
+    answer(&mut BufReader::new(stream))
 }
 
-impl Process {
-    fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_emulator"))
-            .args(["--port", "0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the emulator starts");
-        let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut line = String::new();
-        output.read_line(&mut line).expect("a line");
-        let (_, address) = line.trim().split_once("http://").expect("its address");
-        let address = address.to_owned();
-        Self { child, output, address }
-    }
-
-    /// Sends a request as it is; returns status, header lines, body.
-    fn raw(&self, request: &[u8]) -> (u16, Vec<String>, Vec<u8>) {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        // The server may answer and close before it has read everything.
-        let _ = stream.write_all(request);
-        answer(&mut BufReader::new(stream))
-    }
-
-    fn post(&self, target: &str, body: &str) -> (u16, Vec<String>, Vec<u8>) {
-        self.raw(post(target, body).as_bytes())
-    }
-
-    /// Sends a signal that asks the process to end, and waits until it has.
-    #[cfg(unix)]
-    fn stop(mut self, signal: &str) -> (std::process::ExitStatus, String) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args([signal, &id]).status().expect("kill runs");
-        assert!(sent.success());
-        let mut rest = String::new();
-        self.output.read_to_string(&mut rest).expect("UTF-8");
-        (self.child.wait().expect("it ends"), rest)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn send(server: &Process, target: &str, body: &str) -> (u16, Vec<String>, Vec<u8>) {
+    raw(server, post(target, body).as_bytes())
 }
 
 fn post(target: &str, body: &str) -> String {
@@ -79,7 +41,11 @@ fn answer(stream: &mut impl BufRead) -> (u16, Vec<String>, Vec<u8>) {
         }
         lines.push(line);
     }
-    let status = lines[0].split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    let status = lines[0]
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .expect("a status");
     let length = header(&lines, "content-length").map_or(0, |n| n.parse().expect("a length"));
     let mut body = vec![0; length];
     stream.read_exact(&mut body).expect("the whole body");
@@ -95,49 +61,75 @@ fn header<'l>(lines: &'l [String], name: &str) -> Option<&'l str> {
 
 fn error(body: &[u8]) -> String {
     let body: Value = serde_json::from_slice(body).expect("JSON");
-    body["__type"].as_str().and_then(|kind| kind.split('#').next_back()).expect("a type").to_owned()
+    body["__type"]
+        .as_str()
+        .and_then(|kind| kind.split('#').next_back())
+        .expect("a type")
+        .to_owned()
 }
 
 #[test]
 fn answers_carry_the_headers_that_sdks_check() {
     let server = Process::start();
-    let (status, headers, body) = server.post("DynamoDB_20120810.ListTables", "{}");
+    let (status, headers, body) = send(&server, "DynamoDB_20120810.ListTables", "{}");
     assert_eq!((status, &*body), (200, &br#"{"TableNames":[]}"#[..]));
-    assert_eq!(header(&headers, "content-type"), Some("application/x-amz-json-1.0"));
+    assert_eq!(
+        header(&headers, "content-type"),
+        Some("application/x-amz-json-1.0")
+    );
     let id = header(&headers, "x-amzn-requestid").expect("an id");
     assert_eq!(id.len(), 52);
-    assert!(id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()), "{id}");
+    assert!(
+        id.bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()),
+        "{id}"
+    );
     let crc = crc32fast::hash(&body).to_string();
     assert_eq!(header(&headers, "x-amz-crc32"), Some(&*crc));
     assert_eq!(header(&headers, "access-control-allow-origin"), Some("*"));
-    let (_, again, _) = server.post("DynamoDB_20120810.ListTables", "{}");
+    let (_, again, _) = send(&server, "DynamoDB_20120810.ListTables", "{}");
     assert_ne!(header(&again, "x-amzn-requestid"), Some(id));
 }
 
 #[test]
 fn both_apis_share_the_port() {
     let server = Process::start();
-    let (status, _, body) = server.post("DynamoDBStreams_20120810.ListStreams", "{}");
+    let (status, _, body) = send(&server, "DynamoDBStreams_20120810.ListStreams", "{}");
     let body: Value = serde_json::from_slice(&body).expect("JSON");
     assert_eq!((status, body), (200, json!({ "Streams": [] })));
-    let (status, _, body) = server.post("DynamoDBStreams_20120810.Fly", "{}");
-    assert_eq!((status, error(&body)), (400, "UnknownOperationException".to_owned()));
+    let (status, _, body) = send(&server, "DynamoDBStreams_20120810.Fly", "{}");
+    assert_eq!(
+        (status, error(&body)),
+        (400, "UnknownOperationException".to_owned())
+    );
 }
 
 #[test]
 fn whatever_is_wrong_with_a_request_gets_an_answer() {
     let server = Process::start();
     let refused = |request: &str| {
-        let (status, headers, body) = server.raw(request.as_bytes());
+        let (status, headers, body) = raw(&server, request.as_bytes());
         assert!(header(&headers, "x-amzn-requestid").is_some());
         (status, error(&body))
     };
     let is = |status: u16, name: &str| (status, name.to_owned());
     let unsigned = post("DynamoDB_20120810.ListTables", "{}").replace("Authorization", "X-None");
-    assert_eq!(refused(&unsigned), is(400, "MissingAuthenticationTokenException"));
-    assert_eq!(refused(&post("", "{}")), is(400, "UnknownOperationException"));
-    assert_eq!(refused(&post("DynamoDB_20120810.Fly", "{}")), is(400, "UnknownOperationException"));
-    assert_eq!(refused(&post("DynamoDB_20120810.PutItem", "{")), is(400, "SerializationException"));
+    assert_eq!(
+        refused(&unsigned),
+        is(400, "MissingAuthenticationTokenException")
+    );
+    assert_eq!(
+        refused(&post("", "{}")),
+        is(400, "UnknownOperationException")
+    );
+    assert_eq!(
+        refused(&post("DynamoDB_20120810.Fly", "{}")),
+        is(400, "UnknownOperationException")
+    );
+    assert_eq!(
+        refused(&post("DynamoDB_20120810.PutItem", "{")),
+        is(400, "SerializationException")
+    );
     assert_eq!(
         refused("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
         is(400, "UnknownOperationException")
@@ -151,13 +143,14 @@ fn whatever_is_wrong_with_a_request_gets_an_answer() {
         + &chunk.repeat(17);
     assert_eq!(refused(&chunked), is(413, "RequestEntityTooLargeException"));
     // And it still serves.
-    assert_eq!(server.post("DynamoDB_20120810.ListTables", "{}").0, 200);
+    assert_eq!(send(&server, "DynamoDB_20120810.ListTables", "{}").0, 200);
 }
 
 #[test]
 fn browsers_and_people_are_welcome() {
     let server = Process::start();
-    let (status, headers, _) = server.raw(
+    let (status, headers, _) = raw(
+        &server,
         b"OPTIONS / HTTP/1.1\r\nHost: x\r\nOrigin: http://page\r\n\
           Access-Control-Request-Headers: x-amz-target,authorization\r\n\r\n",
     );
@@ -167,7 +160,7 @@ fn browsers_and_people_are_welcome() {
         Some("x-amz-target,authorization")
     );
     assert_eq!(header(&headers, "access-control-allow-origin"), Some("*"));
-    let (status, _, body) = server.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    let (status, _, body) = raw(&server, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(status, 200);
     assert!(body.starts_with(b"healthy: streamcore emulator"));
 }
@@ -179,7 +172,9 @@ fn a_connection_serves_many_requests() {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
     let request = post("DynamoDB_20120810.ListTables", "{}");
     // Pipelined: all are sent before the first answer is read.
-    stream.write_all(request.repeat(50).as_bytes()).expect("sent");
+    stream
+        .write_all(request.repeat(50).as_bytes())
+        .expect("sent");
     for _ in 0..50 {
         assert_eq!(answer(&mut reader).0, 200);
     }
@@ -195,7 +190,8 @@ fn it_stops_when_asked_and_finishes_what_is_in_flight() {
         let request = post("DynamoDB_20120810.ListTables", r#"{"Limit": 5}"#);
         let (first, second) = request.as_bytes().split_at(request.len() - 5);
         // The server has begun with the request: it says so when asked to.
-        let first = String::from_utf8_lossy(first).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+        let first =
+            String::from_utf8_lossy(first).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
         stream.write_all(first.as_bytes()).expect("sent");
         let mut go_on = String::new();
         reader.read_line(&mut go_on).expect("an interim answer");
@@ -224,14 +220,27 @@ fn a_port_in_use_and_a_bad_option_are_explained() {
             .output()
             .expect("it runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        (output.status.success(), text(output.stdout), text(output.stderr))
+        (
+            output.status.success(),
+            text(output.stdout),
+            text(output.stderr),
+        )
     };
     let (success, _, complaint) = run(&["--port", port]);
     assert!(!success);
-    assert!(complaint.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{complaint}");
-    assert!(complaint.contains("choose another with --port"), "{complaint}");
+    assert!(
+        complaint.contains(&format!("cannot listen on 127.0.0.1:{port}")),
+        "{complaint}"
+    );
+    assert!(
+        complaint.contains("choose another with --port"),
+        "{complaint}"
+    );
     let (success, help, _) = run(&["--help"]);
-    assert!(success && help.contains("--port") && help.contains("--host"), "{help}");
+    assert!(
+        success && help.contains("--port") && help.contains("--host"),
+        "{help}"
+    );
     let (success, version, _) = run(&["--version"]);
     assert!(success && version.starts_with("emulator "), "{version}");
     assert!(!run(&["--port", "65536"]).0);

@@ -309,8 +309,7 @@ fn legacy_attribute_updates_work() {
     client.put(json!({
         "pk": s("a"), "n": n("1"), "set": { "SS": ["x"] }, "gone": s("v"), "list": { "L": [n("1")] },
     }));
-    let request =
-        |updates: Value| json!({ "TableName": "things", "Key": key("a"), "AttributeUpdates": updates });
+    let request = |updates: Value| json!({ "TableName": "things", "Key": key("a"), "AttributeUpdates": updates });
     client.ok(
         "UpdateItem",
         request(json!({
@@ -619,7 +618,10 @@ fn items_that_are_none_are_refused_in_awss_words() {
             );
         }
     }
-    let (name, _) = client.refused("PutItem", json!({ "TableName": "things", "Item": { "pk": 5 } }));
+    let (name, _) = client.refused(
+        "PutItem",
+        json!({ "TableName": "things", "Item": { "pk": 5 } }),
+    );
     assert_eq!(name, "SerializationException");
     // What is not read must not be ignored either.
     let legacy = json!({ "TableName": "things", "Item": key("a"), "Expected": {} });
@@ -661,7 +663,10 @@ fn batches_write_and_read_many_tables_items() {
     );
     let many: Vec<Value> = (0..26).map(|i| put(&format!("m{i}"))).collect();
     assert_eq!(
-        client.invalid("BatchWriteItem", json!({ "RequestItems": { "things": many } })),
+        client.invalid(
+            "BatchWriteItem",
+            json!({ "RequestItems": { "things": many } })
+        ),
         "Too many items requested for the BatchWriteItem call"
     );
     assert_eq!(
@@ -687,7 +692,10 @@ fn a_batch_larger_than_an_answer_comes_in_parts() {
     let (mut got, mut calls) = (0, 0);
     while wanted != json!({}) {
         let answer = client.ok("BatchGetItem", json!({ "RequestItems": wanted }));
-        got += answer["Responses"]["things"].as_array().expect("items").len();
+        got += answer["Responses"]["things"]
+            .as_array()
+            .expect("items")
+            .len();
         calls += 1;
         wanted = answer["UnprocessedKeys"].clone();
     }

@@ -360,7 +360,10 @@ fn secondary_indexes_sort_what_they_would_hold() {
     assert_eq!(answer["Count"], 3);
     assert_eq!(answer["Items"][0]["extra"], n(0));
     assert_eq!(
-        client.ok("Scan", json!({ "TableName": "things", "IndexName": "local" }))["Count"],
+        client.ok(
+            "Scan",
+            json!({ "TableName": "things", "IndexName": "local" })
+        )["Count"],
         4
     );
     request["IndexName"] = json!("none");

@@ -1,6 +1,8 @@
 //! A client without a network: operations in, JSON out.
 #![allow(dead_code, reason = "each test uses what it needs")]
 
+pub mod process;
+
 use serde_json::{Value, json};
 use streamcore_emulator::{Config, Emulator};
 
@@ -26,7 +28,10 @@ impl Client {
     pub fn with_sorted_table() -> Self {
         let client = Self::new();
         let keys = [("pk", "S", "HASH"), ("sk", "N", "RANGE")];
-        client.ok("CreateTable", table("things", &keys, Some("NEW_AND_OLD_IMAGES")));
+        client.ok(
+            "CreateTable",
+            table("things", &keys, Some("NEW_AND_OLD_IMAGES")),
+        );
         client
     }
 
