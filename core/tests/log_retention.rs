@@ -21,16 +21,12 @@ fn retention_passes_a_batch_that_is_longer_than_its_step() {
         for value in 0..before {
             log.append([value; 7]).unwrap();
         }
-        log.append_all((0..MAX_BATCH as u64).map(|value| [value; 7]))
-            .unwrap();
+        log.append_all((0..MAX_BATCH as u64).map(|value| [value; 7])).unwrap();
         for value in 0..10_000 {
             log.append([value; 7]).unwrap();
         }
         let stats = log.stats();
-        assert!(
-            stats.blocks <= 6 && log.snapshot().len() <= 3_000,
-            "{before} before: {stats:?}"
-        );
+        assert!(stats.blocks <= 6 && log.snapshot().len() <= 3_000, "{before} before: {stats:?}");
     }
 }
 
@@ -43,10 +39,7 @@ fn retention_keeps_up_when_all_is_appended_in_batches() {
         }
         let stats = log.stats();
         let kept = stats.published - stats.trimmed;
-        assert!(
-            (100..=length + 3_000).contains(&kept),
-            "batches of {length}: {stats:?}"
-        );
+        assert!((100..=length + 3_000).contains(&kept), "batches of {length}: {stats:?}");
     }
 }
 
@@ -73,10 +66,7 @@ fn a_batch_that_must_be_kept_in_part_is_kept_whole() {
         log.append(value).unwrap();
     }
     let kept = log.snapshot();
-    assert!(
-        kept.start() >= Position::new(3_000) && kept.len() >= 100,
-        "{kept:?}"
-    );
+    assert!(kept.start() >= Position::new(3_000) && kept.len() >= 100, "{kept:?}");
 }
 
 /// Counts how many of its kind have died.
@@ -97,11 +87,7 @@ fn values_die_a_few_per_append() {
     let dead = Arc::new(AtomicU64::new(0));
     let (mut before, mut most) = (0, 0);
     for appended in 1..=200_000 {
-        log.append(Mortal {
-            dead: Arc::clone(&dead),
-            _padding: [0; 5],
-        })
-        .unwrap();
+        log.append(Mortal { dead: Arc::clone(&dead), _padding: [0; 5] }).unwrap();
         let now = dead.load(Ordering::Relaxed);
         most = most.max(now - before);
         before = now;
@@ -122,11 +108,7 @@ fn a_sealed_log_keeps_no_values_of_dead_segments() {
     let dead = Arc::new(AtomicU64::new(0));
     let mut appended = 0;
     while log.stats().dying == 0 {
-        log.append(Mortal {
-            dead: Arc::clone(&dead),
-            _padding: [0; 5],
-        })
-        .unwrap();
+        log.append(Mortal { dead: Arc::clone(&dead), _padding: [0; 5] }).unwrap();
         appended += 1;
     }
     log.seal(());
@@ -134,8 +116,5 @@ fn a_sealed_log_keeps_no_values_of_dead_segments() {
     assert_eq!((stats.dying, stats.spares), (0, 0));
     let alive = appended - dead.load(Ordering::Relaxed);
     let retained = stats.published - stats.trimmed;
-    assert!(
-        (retained..retained + 1_024).contains(&alive),
-        "{alive} alive: {stats:?}"
-    );
+    assert!((retained..retained + 1_024).contains(&alive), "{alive} alive: {stats:?}");
 }
