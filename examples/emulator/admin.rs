@@ -86,10 +86,8 @@ impl Emulator {
         let mut request: CreateTable = request::parse(body)?;
         let name = request::table_name(request.table_name.as_deref())?.to_owned();
         let schema = request.schema()?;
-        let (on_demand, throughput) = billing(
-            request.billing_mode.as_deref(),
-            request.provisioned_throughput,
-        )?;
+        let (on_demand, throughput) =
+            billing(request.billing_mode.as_deref(), request.provisioned_throughput)?;
         let view = match &request.stream_specification {
             Some(spec) if spec.stream_enabled => {
                 Some(tables::view_type(spec.stream_view_type.as_deref())?)
@@ -105,24 +103,11 @@ impl Emulator {
                 "arn:aws:dynamodb:{}:{}:table/{name}",
                 self.config.region, self.config.account
             );
-            let settings = Settings {
-                on_demand,
-                throughput,
-                tags,
-                latest_stream: None,
-            };
+            let settings = Settings { on_demand, throughput, tags, latest_stream: None };
             let names = (name.clone(), arn, table_id());
-            Ok(Table::new(
-                names,
-                self.store.now_ms(),
-                schema,
-                settings,
-                stream,
-            ))
+            Ok(Table::new(names, self.store.now_ms(), schema, settings, stream))
         })?;
-        Ok(bytes(
-            &json!({ "TableDescription": describe(&table, "ACTIVE") }),
-        ))
+        Ok(bytes(&json!({ "TableDescription": describe(&table, "ACTIVE") })))
     }
 
     pub(crate) fn describe_table(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
@@ -160,9 +145,7 @@ impl Emulator {
                 (settings.on_demand, settings.throughput) = (on_demand, throughput);
             }
         }
-        Ok(bytes(
-            &json!({ "TableDescription": describe(&table, "ACTIVE") }),
-        ))
+        Ok(bytes(&json!({ "TableDescription": describe(&table, "ACTIVE") })))
     }
 
     /// Turns a table's stream on or off. Whoever holds `settings` is alone at this.
@@ -195,9 +178,7 @@ impl Emulator {
     pub(crate) fn delete_table(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         let request: TableRequest = request::parse(body)?;
         let table = self.tables.delete(request.table_name.as_deref())?;
-        Ok(bytes(
-            &json!({ "TableDescription": describe(&table, "DELETING") }),
-        ))
+        Ok(bytes(&json!({ "TableDescription": describe(&table, "DELETING") })))
     }
 
     pub(crate) fn list_tables(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
@@ -230,11 +211,7 @@ impl Emulator {
     pub(crate) fn untag_resource(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         let request: TagRequest = request::parse(body)?;
         let table = self.tables.with_arn(request.resource_arn.as_deref())?;
-        table
-            .settings
-            .lock()
-            .tags
-            .retain(|tag| !request.tag_keys.contains(&tag.key));
+        table.settings.lock().tags.retain(|tag| !request.tag_keys.contains(&tag.key));
         Ok(Vec::new())
     }
 
@@ -269,10 +246,7 @@ fn check_tags(tags: &[Tag]) -> Result<(), ApiError> {
             "Number of tags exceeds the limit of {MAX_TAGS} per resource"
         )));
     }
-    match tags
-        .iter()
-        .find(|tag| tag.key.is_empty() || tag.key.chars().count() > 128)
-    {
+    match tags.iter().find(|tag| tag.key.is_empty() || tag.key.chars().count() > 128) {
         Some(tag) => Err(ApiError::constraint(
             &format!("'{}'", tag.key),
             "tags.1.member.key",
@@ -286,13 +260,7 @@ fn check_tags(tags: &[Tag]) -> Result<(), ApiError> {
 fn table_id() -> String {
     let bits = u128::from(crate::http::random()) << 64 | u128::from(crate::http::random());
     let hex = format!("{bits:032x}");
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
+    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
     parts.join("-")
 }
 
@@ -323,15 +291,8 @@ fn describe(table: &Table, status: &str) -> Value {
     if let Some(stream) = &settings.latest_stream {
         describe_stream(&mut description, stream, table.stream.load().is_some());
     }
-    for (local, member) in [
-        (true, "LocalSecondaryIndexes"),
-        (false, "GlobalSecondaryIndexes"),
-    ] {
-        let indexes = table
-            .schema
-            .indexes
-            .iter()
-            .filter(|index| index.local == local);
+    for (local, member) in [(true, "LocalSecondaryIndexes"), (false, "GlobalSecondaryIndexes")] {
+        let indexes = table.schema.indexes.iter().filter(|index| index.local == local);
         let shown: Vec<Value> = indexes
             .map(|index| {
                 let mut shown = json!({

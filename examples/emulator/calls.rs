@@ -18,10 +18,7 @@ pub struct Config {
 impl Default for Config {
     /// `us-east-1`, and the account of a local DynamoDB: twelve zeros.
     fn default() -> Self {
-        Self {
-            region: "us-east-1".to_owned(),
-            account: "000000000000".to_owned(),
-        }
+        Self { region: "us-east-1".to_owned(), account: "000000000000".to_owned() }
     }
 }
 
@@ -36,19 +33,13 @@ pub struct Failure {
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        Self {
-            status: error.status(),
-            body: error.body(),
-        }
+        Self { status: error.status(), body: error.body() }
     }
 }
 
 impl From<WireError> for Failure {
     fn from(error: WireError) -> Self {
-        Self {
-            status: error.status,
-            body: error.body(),
-        }
+        Self { status: error.status, body: error.body() }
     }
 }
 
@@ -71,12 +62,7 @@ impl Emulator {
     /// An emulator whose streams live in `store`, where other code may read them too.
     pub fn with_store(config: Config, store: Store) -> Self {
         let streams = StreamsApi::new(store.clone());
-        Self {
-            config,
-            store,
-            tables: Tables::new(),
-            streams,
-        }
+        Self { config, store, tables: Tables::new(), streams }
     }
 
     /// The store that holds the streams.
@@ -98,9 +84,7 @@ impl Emulator {
         if let Some(operation) = target.strip_prefix("DynamoDBStreams_20120810.") {
             return Ok(self.streams.handle(operation, body)?);
         }
-        let operation = target
-            .strip_prefix("DynamoDB_20120810.")
-            .unwrap_or_default();
+        let operation = target.strip_prefix("DynamoDB_20120810.").unwrap_or_default();
         let answer = match operation {
             "PutItem" => self.put_item(body),
             "GetItem" => self.get_item(body),

@@ -67,11 +67,7 @@ pub(crate) struct ApiError {
 impl ApiError {
     /// An error of `kind` that says `message`.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            item: None,
-        }
+        Self { kind, message: message.into(), item: None }
     }
 
     pub(crate) fn validation(message: impl Into<String>) -> Self {
@@ -97,11 +93,7 @@ impl ApiError {
 
     pub(crate) fn condition_failed(item: Option<Image>) -> Self {
         let message = "The conditional request failed".to_owned();
-        Self {
-            kind: ErrorKind::ConditionFailed,
-            message,
-            item,
-        }
+        Self { kind: ErrorKind::ConditionFailed, message, item }
     }
 
     /// An item operation on a table that is not there; DynamoDB does not repeat the name.

@@ -35,20 +35,12 @@ where
         _ => return failure(unknown_method(request.method()).into()),
     }
     let (parts, body) = request.into_parts();
-    let header = |name: &str| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let target = header("x-amz-target").unwrap_or_default();
     // Any credentials will do, as with DynamoDB Local; none at all is a client's mistake that
     // would surface only in front of the real service.
     let signed = parts.headers.contains_key(header::AUTHORIZATION)
-        || parts
-            .uri
-            .query()
-            .is_some_and(|query| query.contains("X-Amz-Credential="));
+        || parts.uri.query().is_some_and(|query| query.contains("X-Amz-Credential="));
     if !target.is_empty() && !signed {
         return failure(
             ApiError::new(
@@ -102,10 +94,7 @@ fn unknown_method(method: &Method) -> ApiError {
 
 fn failure(refused: Failure) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(refused.status);
-    json(
-        status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-        refused.body,
-    )
+    json(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), refused.body)
 }
 
 fn json(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
@@ -113,10 +102,7 @@ fn json(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/x-amz-json-1.0"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
     headers.insert(CRC32, HeaderValue::from(crc32));
     identify(headers);
     response
@@ -127,14 +113,8 @@ fn identify(headers: &mut HeaderMap) {
     if let Ok(id) = HeaderValue::from_str(&request_id()) {
         headers.insert(REQUEST_ID, id);
     }
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        HeaderValue::from_static("*"),
-    );
-    headers.insert(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static(EXPOSED),
-    );
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
 }
 
 fn preflight(asked: &HeaderMap) -> Response<Full<Bytes>> {
@@ -150,10 +130,7 @@ fn preflight(asked: &HeaderMap) -> Response<Full<Bytes>> {
         header::ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("POST, GET, OPTIONS"),
     );
-    headers.insert(
-        header::ACCESS_CONTROL_MAX_AGE,
-        HeaderValue::from_static("172800"),
-    );
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("172800"));
     response
 }
 
@@ -167,10 +144,7 @@ fn welcome() -> Response<Full<Bytes>> {
     );
     let mut response = Response::new(Full::from(text));
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     identify(headers);
     response
 }

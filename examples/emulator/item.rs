@@ -47,9 +47,7 @@ fn normalize_number(text: &mut String) -> Result<(), ApiError> {
 /// The shared image of an item that is about to be stored.
 pub(crate) fn image(item: Attributes, too_large: &'static str) -> Result<Image, ApiError> {
     if !item.values().all(|value| fits(value, MAX_DEPTH)) {
-        return Err(ApiError::validation(
-            "Nesting Levels have exceeded supported limits",
-        ));
+        return Err(ApiError::validation("Nesting Levels have exceeded supported limits"));
     }
     let image = Image::new(item);
     if image.size_bytes() > MAX_ITEM_BYTES {
@@ -95,16 +93,11 @@ mod tests {
     #[test]
     fn depth_and_size_are_bounded() {
         let nest = |levels: usize| {
-            (0..levels).fold(AttributeValue::Bool(true), |inner, _| {
-                AttributeValue::L(vec![inner])
-            })
+            (0..levels).fold(AttributeValue::Bool(true), |inner, _| AttributeValue::L(vec![inner]))
         };
         assert!(image(item(nest(31)), PUT_TOO_LARGE).is_ok());
         let error = image(item(nest(32)), PUT_TOO_LARGE).expect_err("33 levels");
-        assert_eq!(
-            error.message(),
-            "Nesting Levels have exceeded supported limits"
-        );
+        assert_eq!(error.message(), "Nesting Levels have exceeded supported limits");
 
         let text = |bytes: usize| AttributeValue::S("x".repeat(bytes));
         assert!(image(item(text(400 * 1024 - 1)), PUT_TOO_LARGE).is_ok());

@@ -109,13 +109,9 @@ impl Key {
     /// The key that a `Key` parameter names: these attributes and no others.
     pub(crate) fn of_request(&self, key: &Attributes) -> Result<ItemKey, ApiError> {
         let fits = key.len() == self.parts().count()
-            && self
-                .parts()
-                .all(|p| key.get(&p.name).is_some_and(|value| p.kind.matches(value)));
+            && self.parts().all(|p| key.get(&p.name).is_some_and(|value| p.kind.matches(value)));
         if !fits {
-            return Err(ApiError::validation(
-                "The provided key element does not match the schema",
-            ));
+            return Err(ApiError::validation("The provided key element does not match the schema"));
         }
         for part in self.parts() {
             check_content(part, &key[&part.name])?;
@@ -141,10 +137,7 @@ impl Key {
                 "Aggregated size of all range keys has exceeded the size limit of 1024 bytes",
             ));
         }
-        Ok(ItemKey {
-            bytes: out.into_boxed_slice(),
-            partition: hash_end,
-        })
+        Ok(ItemKey { bytes: out.into_boxed_slice(), partition: hash_end })
     }
 
     /// The key attributes of an item, for `LastEvaluatedKey`.
@@ -158,8 +151,7 @@ impl Key {
 
     /// Whether an item has what an index needs to list it.
     pub(crate) fn indexes(&self, item: &Attributes) -> bool {
-        self.parts()
-            .all(|p| item.get(&p.name).is_some_and(|value| p.kind.matches(value)))
+        self.parts().all(|p| item.get(&p.name).is_some_and(|value| p.kind.matches(value)))
     }
 }
 
@@ -201,9 +193,7 @@ pub(crate) fn write_sort(value: &AttributeValue, out: &mut Vec<u8>) -> Result<()
         AttributeValue::B(bytes) => out.extend_from_slice(bytes),
         AttributeValue::N(number) => Decimal::parse(number)?.write_sort_key(out),
         _ => {
-            return Err(ApiError::validation(
-                "The provided key element does not match the schema",
-            ));
+            return Err(ApiError::validation("The provided key element does not match the schema"));
         }
     }
     Ok(())
@@ -231,14 +221,8 @@ mod tests {
 
     fn key() -> Key {
         Key {
-            hash: KeyPart {
-                name: "pk".into(),
-                kind: ScalarType::S,
-            },
-            range: Some(KeyPart {
-                name: "sk".into(),
-                kind: ScalarType::N,
-            }),
+            hash: KeyPart { name: "pk".into(), kind: ScalarType::S },
+            range: Some(KeyPart { name: "sk".into(), kind: ScalarType::N }),
         }
     }
 
@@ -266,36 +250,14 @@ mod tests {
         let key = key();
         let mut wrong = item("a", "1");
         wrong.insert("sk".into(), AttributeValue::S("1".into()));
-        let said = key
-            .of_item(&wrong)
-            .expect_err("a type")
-            .message()
-            .to_owned();
-        assert!(
-            said.ends_with("Type mismatch for key sk expected: N actual: S"),
-            "{said}"
-        );
+        let said = key.of_item(&wrong).expect_err("a type").message().to_owned();
+        assert!(said.ends_with("Type mismatch for key sk expected: N actual: S"), "{said}");
         wrong.remove("sk");
-        let said = key
-            .of_item(&wrong)
-            .expect_err("missing")
-            .message()
-            .to_owned();
+        let said = key.of_item(&wrong).expect_err("missing").message().to_owned();
         assert!(said.ends_with("Missing the key sk in the item"), "{said}");
-        let said = key
-            .of_request(&wrong)
-            .expect_err("short")
-            .message()
-            .to_owned();
+        let said = key.of_request(&wrong).expect_err("short").message().to_owned();
         assert_eq!(said, "The provided key element does not match the schema");
-        let said = key
-            .of_item(&item("", "1"))
-            .expect_err("empty")
-            .message()
-            .to_owned();
-        assert!(
-            said.ends_with("cannot contain an empty string value. Key: pk"),
-            "{said}"
-        );
+        let said = key.of_item(&item("", "1")).expect_err("empty").message().to_owned();
+        assert!(said.ends_with("cannot contain an empty string value. Key: pk"), "{said}");
     }
 }

@@ -38,9 +38,7 @@ impl<'v> KeyCondition<'v> {
                 if part.kind.matches(value) {
                     return Ok(());
                 }
-                Err(ApiError::invalid(
-                    "Condition parameter type does not match schema type",
-                ))
+                Err(ApiError::invalid("Condition parameter type does not match schema type"))
             };
             match condition {
                 RangeCondition::Compare(Comparison::Equal, value) if name == key.hash.name => {
@@ -151,20 +149,18 @@ fn simple<'c, 'v>(condition: &'c Condition<'v>) -> Result<(&'c str, RangeConditi
         _ => Err(ApiError::validation(NOT_SUPPORTED)),
     };
     match condition {
-        Condition::Compare(_, Comparison::NotEqual, _) => Err(ApiError::validation(
-            "Invalid operator used in KeyConditionExpression: <>",
-        )),
-        Condition::Compare(left @ Operand::Value(_), how, right) => Ok((
-            path(right)?,
-            RangeCondition::Compare(how.flipped(), value(left)?),
-        )),
+        Condition::Compare(_, Comparison::NotEqual, _) => {
+            Err(ApiError::validation("Invalid operator used in KeyConditionExpression: <>"))
+        }
+        Condition::Compare(left @ Operand::Value(_), how, right) => {
+            Ok((path(right)?, RangeCondition::Compare(how.flipped(), value(left)?)))
+        }
         Condition::Compare(left, how, right) => {
             Ok((path(left)?, RangeCondition::Compare(*how, value(right)?)))
         }
-        Condition::Between(operand, low, high) => Ok((
-            path(operand)?,
-            RangeCondition::Between(value(low)?, value(high)?),
-        )),
+        Condition::Between(operand, low, high) => {
+            Ok((path(operand)?, RangeCondition::Between(value(low)?, value(high)?)))
+        }
         Condition::BeginsWith(operand, prefix) => {
             let prefix = value(prefix)?;
             if matches!(prefix, AttributeValue::N(_)) {

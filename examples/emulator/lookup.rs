@@ -38,10 +38,7 @@ pub(crate) fn start_of(
     let mut key = Attributes::new();
     table.schema.key.project(start, &mut key);
     table.schema.key.of_request(&key).map_err(|error| {
-        ApiError::validation(format!(
-            "The provided starting key is invalid: {}",
-            error.message()
-        ))
+        ApiError::validation(format!("The provided starting key is invalid: {}", error.message()))
     })
 }
 
@@ -67,10 +64,8 @@ pub(crate) fn query_table(
         let end = if forward { &mut low } else { &mut high };
         *end = Bound::Excluded(start.bytes.into_vec());
     }
-    let shard = table.shard_of(&ItemKey {
-        partition: partition.len(),
-        bytes: partition.into_boxed_slice(),
-    });
+    let shard = table
+        .shard_of(&ItemKey { partition: partition.len(), bytes: partition.into_boxed_slice() });
     let bounds = (as_slice(&low), as_slice(&high));
     table.visit(shard, bounds, forward, |_, image| gathered.push(image));
     Ok(())
@@ -90,12 +85,7 @@ pub(crate) fn query_index(
 ) -> Result<(), ApiError> {
     let sort_key = |item: &Attributes| {
         let mut bytes = Vec::new();
-        match index
-            .key
-            .range
-            .as_ref()
-            .and_then(|range| item.get(&range.name))
-        {
+        match index.key.range.as_ref().and_then(|range| item.get(&range.name)) {
             Some(value) => write_sort(value, &mut bytes).map(|()| bytes),
             None => Ok(bytes),
         }
@@ -108,25 +98,18 @@ pub(crate) fn query_index(
     let mut entries: Vec<(Place, Image)> = Vec::new();
     let mut failed = None;
     for shard in 0..SHARDS {
-        table.visit(
-            shard,
-            (Bound::Unbounded, Bound::Unbounded),
-            true,
-            |key, image| {
-                let item = image.attributes();
-                let in_partition = index.key.indexes(item)
-                    && item
-                        .get(&index.key.hash.name)
-                        .is_some_and(|hash| hash.same_as(condition.hash));
-                if in_partition {
-                    match sort_key(item) {
-                        Ok(sort) => entries.push(((sort, key.into()), image.clone())),
-                        Err(error) => failed = Some(error),
-                    }
+        table.visit(shard, (Bound::Unbounded, Bound::Unbounded), true, |key, image| {
+            let item = image.attributes();
+            let in_partition = index.key.indexes(item)
+                && item.get(&index.key.hash.name).is_some_and(|hash| hash.same_as(condition.hash));
+            if in_partition {
+                match sort_key(item) {
+                    Ok(sort) => entries.push(((sort, key.into()), image.clone())),
+                    Err(error) => failed = Some(error),
                 }
-                true
-            },
-        );
+            }
+            true
+        });
     }
     if let Some(error) = failed {
         return Err(error);

@@ -36,10 +36,7 @@ fn region(text: &str) -> Result<String, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("cannot start: {error}")),
     };
@@ -56,26 +53,19 @@ fn complain(message: &str) -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), String> {
     let Arguments { host, port, region } = arguments;
-    let listener = TcpListener::bind((host.as_str(), port))
-        .await
-        .map_err(|error| {
-            let hint = if error.kind() == std::io::ErrorKind::AddrInUse {
-                "; something listens there already: choose another with --port"
-            } else {
-                ""
-            };
-            format!("cannot listen on {host}:{port}: {error}{hint}")
-        })?;
+    let listener = TcpListener::bind((host.as_str(), port)).await.map_err(|error| {
+        let hint = if error.kind() == std::io::ErrorKind::AddrInUse {
+            "; something listens there already: choose another with --port"
+        } else {
+            ""
+        };
+        format!("cannot listen on {host}:{port}: {error}{hint}")
+    })?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let stop = signals()?;
     greet(address, &region);
-    let emulator = Arc::new(Emulator::new(Config {
-        region,
-        ..Config::default()
-    }));
-    serve(listener, emulator, stop)
-        .await
-        .map_err(|error| error.to_string())?;
+    let emulator = Arc::new(Emulator::new(Config { region, ..Config::default() }));
+    serve(listener, emulator, stop).await.map_err(|error| error.to_string())?;
     println!("stopped.");
     Ok(())
 }

@@ -39,10 +39,7 @@ impl Decimal {
             _ => (false, text),
         };
         let (mantissa, power) = match unsigned.find(['e', 'E']) {
-            Some(at) => (
-                &unsigned[..at],
-                unsigned[at + 1..].parse::<i64>().map_err(|_| bad())?,
-            ),
+            Some(at) => (&unsigned[..at], unsigned[at + 1..].parse::<i64>().map_err(|_| bad())?),
             None => (unsigned, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -57,15 +54,9 @@ impl Decimal {
             digits.pop();
         }
         if digits.is_empty() {
-            return Ok(Self {
-                negative: false,
-                digits,
-                exponent: 0,
-            });
+            return Ok(Self { negative: false, digits, exponent: 0 });
         }
-        let exponent = power
-            .saturating_add(whole.len() as i64)
-            .saturating_sub(leading as i64);
+        let exponent = power.saturating_add(whole.len() as i64).saturating_sub(leading as i64);
         if digits.len() > MAX_DIGITS {
             return Err(ApiError::validation(
                 "Attempting to store more than 38 significant digits in a Number",
@@ -83,11 +74,7 @@ impl Decimal {
                  supported range",
             ));
         }
-        Ok(Self {
-            negative,
-            digits,
-            exponent,
-        })
+        Ok(Self { negative, digits, exponent })
     }
 
     /// The canonical spelling: plain notation, no superfluous zero.
@@ -102,10 +89,7 @@ impl Decimal {
         let point = usize::try_from(self.exponent).unwrap_or(0);
         if point == 0 {
             out.push_str("0.");
-            out.extend(std::iter::repeat_n(
-                '0',
-                self.exponent.unsigned_abs() as usize,
-            ));
+            out.extend(std::iter::repeat_n('0', self.exponent.unsigned_abs() as usize));
             out.extend(self.digits.iter().map(|d| char::from(*d)));
             return out;
         }
@@ -115,10 +99,7 @@ impl Decimal {
             }
             out.push(char::from(*digit));
         }
-        out.extend(std::iter::repeat_n(
-            '0',
-            point.saturating_sub(self.digits.len()),
-        ));
+        out.extend(std::iter::repeat_n('0', point.saturating_sub(self.digits.len())));
         out
     }
 
@@ -173,10 +154,7 @@ pub(crate) fn compare(left: &str, right: &str) -> std::cmp::Ordering {
 pub(crate) fn add(left: &str, right: &str, subtract: bool) -> Result<String, ApiError> {
     let exact = |text: &str| {
         BigDecimal::from_str(text).map_err(|_| {
-            ApiError::new(
-                crate::error::ErrorKind::Internal,
-                format!("not a number: {text}"),
-            )
+            ApiError::new(crate::error::ErrorKind::Internal, format!("not a number: {text}"))
         })
     };
     let (left, right) = (exact(left)?, exact(right)?);
@@ -211,10 +189,7 @@ mod tests {
             ("0.1", "0.1"),
         ] {
             assert_eq!(plain(given), kept, "{given}");
-            assert_eq!(
-                canonical(given).expect(given).as_deref().unwrap_or(given),
-                kept
-            );
+            assert_eq!(canonical(given).expect(given).as_deref().unwrap_or(given), kept);
         }
         assert_eq!(plain("1e125").len(), 126);
     }
@@ -225,9 +200,7 @@ mod tests {
         assert!(refused("-9.9e999999999999").starts_with("Number overflow."));
         assert!(refused("1e-131").starts_with("Number underflow."));
         assert!(refused(&"1".repeat(39)).starts_with("Attempting to store more than 38"));
-        for junk in [
-            "", "abc", "1_000", "--1", "1e", "0x10", "1.2.3", ".", "NaN", "é",
-        ] {
+        for junk in ["", "abc", "1_000", "--1", "1e", "0x10", "1.2.3", ".", "NaN", "é"] {
             assert!(
                 refused(junk).starts_with("The parameter cannot be converted to a numeric value"),
                 "{junk}"
@@ -242,21 +215,9 @@ mod tests {
             "1", "1.2", "1.21", "9", "10", "123", "1e125",
         ];
         for pair in ascending.windows(2) {
-            assert_eq!(
-                compare(pair[0], pair[1]),
-                std::cmp::Ordering::Less,
-                "{pair:?}"
-            );
-            assert_eq!(
-                compare(pair[1], pair[0]),
-                std::cmp::Ordering::Greater,
-                "{pair:?}"
-            );
-            assert_eq!(
-                compare(pair[0], pair[0]),
-                std::cmp::Ordering::Equal,
-                "{pair:?}"
-            );
+            assert_eq!(compare(pair[0], pair[1]), std::cmp::Ordering::Less, "{pair:?}");
+            assert_eq!(compare(pair[1], pair[0]), std::cmp::Ordering::Greater, "{pair:?}");
+            assert_eq!(compare(pair[0], pair[0]), std::cmp::Ordering::Equal, "{pair:?}");
         }
     }
 
@@ -264,10 +225,7 @@ mod tests {
     fn sums_are_exact_or_refused() {
         assert_eq!(add("0.1", "0.2", false).expect("sum"), "0.3");
         assert_eq!(add("1", "1", true).expect("difference"), "0");
-        assert_eq!(
-            add("99999999999999999999", "1", false).expect("sum"),
-            "100000000000000000000"
-        );
+        assert_eq!(add("99999999999999999999", "1", false).expect("sum"), "100000000000000000000");
         let big = plain("1e125");
         assert!(add(&big, "1", false).is_err(), "126 significant digits");
     }

@@ -17,11 +17,7 @@ pub(crate) struct Gathered {
 
 impl Gathered {
     pub(crate) fn new(limit: Option<usize>) -> Self {
-        Self {
-            images: Vec::new(),
-            limit: limit.unwrap_or(usize::MAX),
-            bytes: 0,
-        }
+        Self { images: Vec::new(), limit: limit.unwrap_or(usize::MAX), bytes: 0 }
     }
 
     /// Takes one more item. Whether there is room for another.
@@ -56,11 +52,7 @@ pub(crate) fn answer(
     }
     let mut count = 0_usize;
     for image in &gathered.images {
-        if view
-            .filter
-            .as_ref()
-            .is_some_and(|filter| !filter.holds(image.attributes()))
-        {
+        if view.filter.as_ref().is_some_and(|filter| !filter.holds(image.attributes())) {
             continue;
         }
         if !view.count_only {

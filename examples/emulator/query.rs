@@ -50,10 +50,7 @@ impl Read {
             ("KeyConditions", request.key_conditions.is_some()),
             ("QueryFilter", request.query_filter.is_some()),
             ("ScanFilter", request.scan_filter.is_some()),
-            (
-                "ConditionalOperator",
-                request.conditional_operator.is_some(),
-            ),
+            ("ConditionalOperator", request.conditional_operator.is_some()),
         ])?;
         Ok(request)
     }
@@ -70,15 +67,9 @@ impl Read {
         let Some(name) = &self.index_name else {
             return Ok(None);
         };
-        let index = table
-            .schema
-            .indexes
-            .iter()
-            .find(|index| index.name == *name);
+        let index = table.schema.indexes.iter().find(|index| index.name == *name);
         index.map(Some).ok_or_else(|| {
-            ApiError::validation(format!(
-                "The table does not have the specified index: {name}"
-            ))
+            ApiError::validation(format!("The table does not have the specified index: {name}"))
         })
     }
 
@@ -88,16 +79,9 @@ impl Read {
         table: &Table,
         index: Option<&Index>,
     ) -> Result<View<'v>, ApiError> {
-        let words = [
-            "ALL_ATTRIBUTES",
-            "ALL_PROJECTED_ATTRIBUTES",
-            "COUNT",
-            "SPECIFIC_ATTRIBUTES",
-        ];
-        let select = self
-            .select
-            .as_deref()
-            .map(|word| request::one_of(Some(word), "select", &words));
+        let words = ["ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "COUNT", "SPECIFIC_ATTRIBUTES"];
+        let select =
+            self.select.as_deref().map(|word| request::one_of(Some(word), "select", &words));
         let select = select.transpose()?;
         let read = |text: &String| bindings.condition(text, "FilterExpression");
         let filter = self.filter_expression.as_ref().map(read).transpose()?;
@@ -126,11 +110,7 @@ impl Read {
         {
             projection = projected(table, index);
         }
-        Ok(View {
-            filter,
-            projection,
-            count_only: select == Some("COUNT"),
-        })
+        Ok(View { filter, projection, count_only: select == Some("COUNT") })
     }
 
     fn start_key(&mut self) -> Result<Option<Attributes>, ApiError> {
@@ -143,12 +123,7 @@ impl Read {
 
 /// What an index projects; `None`: everything.
 fn projected(table: &Table, index: &Index) -> Option<Projection> {
-    let keys = table
-        .schema
-        .key
-        .parts()
-        .chain(index.key.parts())
-        .map(|part| &part.name);
+    let keys = table.schema.key.parts().chain(index.key.parts()).map(|part| &part.name);
     let paths: Vec<Path> = keys.chain(index.projected()?).map(Path::of).collect();
     Some(Projection::new(&paths))
 }
@@ -179,19 +154,10 @@ impl Emulator {
         match index {
             None => query_table(&table, &condition, start.as_ref(), forward, &mut gathered)?,
             Some(index) => {
-                query_index(
-                    &table,
-                    index,
-                    &condition,
-                    start.as_ref(),
-                    forward,
-                    &mut gathered,
-                )?;
+                query_index(&table, index, &condition, start.as_ref(), forward, &mut gathered)?;
             }
         }
-        Ok(answer(&gathered, &view, |last| {
-            last_key(&table, index, last)
-        }))
+        Ok(answer(&gathered, &view, |last| last_key(&table, index, last)))
     }
 
     pub(crate) fn scan(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
@@ -204,10 +170,7 @@ impl Emulator {
         let index = request.index(&table)?;
         let view = request.view(&bindings, &table, index)?;
         bindings.check_all_used()?;
-        let start = start
-            .as_ref()
-            .map(|start| start_of(&table, index, start))
-            .transpose()?;
+        let start = start.as_ref().map(|start| start_of(&table, index, start)).transpose()?;
 
         let mut gathered = Gathered::new(limit);
         let first = start.as_ref().map_or(0, |start| table.shard_of(start));
@@ -224,9 +187,7 @@ impl Emulator {
                 break;
             }
         }
-        Ok(answer(&gathered, &view, |last| {
-            last_key(&table, index, last)
-        }))
+        Ok(answer(&gathered, &view, |last| last_key(&table, index, last)))
     }
 }
 

@@ -112,9 +112,7 @@ impl Emulator {
 
     pub(crate) fn batch_get_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         let request: BatchGet = request::parse(body)?;
-        let tables = request
-            .request_items
-            .ok_or_else(|| ApiError::required("requestItems"))?;
+        let tables = request.request_items.ok_or_else(|| ApiError::required("requestItems"))?;
         let count: usize = tables.values().map(|wanted| wanted.keys.len()).sum();
         if count == 0 {
             return Err(ApiError::constraint(
@@ -124,9 +122,7 @@ impl Emulator {
             ));
         }
         if count > MAX_BATCH {
-            return Err(ApiError::validation(
-                "Too many items requested for the BatchGetItem call",
-            ));
+            return Err(ApiError::validation("Too many items requested for the BatchGetItem call"));
         }
         let mut unprocessed = BTreeMap::new();
         let mut out = br#"{"Responses":{"#.to_vec();
@@ -139,13 +135,7 @@ impl Emulator {
             let left = self.get_all(&name, &wanted, &mut out)?;
             out.push(b']');
             if !left.is_empty() {
-                unprocessed.insert(
-                    name,
-                    KeysOfTable {
-                        keys: left,
-                        ..wanted
-                    },
-                );
+                unprocessed.insert(name, KeysOfTable { keys: left, ..wanted });
             }
         }
         out.extend_from_slice(br#"},"UnprocessedKeys":"#);
@@ -173,14 +163,9 @@ impl Emulator {
         let mut left = Vec::new();
         let mut first = true;
         for given in &wanted.keys {
-            let key = table
-                .schema
-                .key
-                .of_request(&item_key(Some(given.clone()))?)?;
+            let key = table.schema.key.of_request(&item_key(Some(given.clone()))?)?;
             if !seen.insert(key.bytes.clone()) {
-                return Err(ApiError::validation(
-                    "Provided list of item keys contains duplicates",
-                ));
+                return Err(ApiError::validation("Provided list of item keys contains duplicates"));
             }
             let Some(image) = table.get(&key) else {
                 continue;

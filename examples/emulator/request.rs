@@ -15,9 +15,7 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     }
     serde_json::from_slice(body).map_err(|error| {
         let text = error.to_string();
-        let message = text
-            .rfind(" at line ")
-            .map_or(text.as_str(), |end| &text[..end]);
+        let message = text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]);
         if VALUE_RULES.iter().any(|rule| message.starts_with(rule)) {
             ApiError::validation(message)
         } else {
@@ -55,11 +53,7 @@ pub(crate) fn table_name(given: Option<&str>) -> Result<&str, ApiError> {
     } else {
         return Ok(name);
     };
-    Err(ApiError::constraint(
-        &format!("'{given}'"),
-        "tableName",
-        constraint,
-    ))
+    Err(ApiError::constraint(&format!("'{given}'"), "tableName", constraint))
 }
 
 /// A `Limit` parameter: at least 1, and at most `max` if there is one.
@@ -91,20 +85,13 @@ pub(crate) fn one_of<'w>(
     let Some(given) = given else {
         return Ok(allowed[0]);
     };
-    allowed
-        .iter()
-        .find(|word| **word == given)
-        .copied()
-        .ok_or_else(|| {
-            ApiError::constraint(
-                &format!("'{given}'"),
-                at,
-                &format!(
-                    "Member must satisfy enum value set: [{}]",
-                    allowed.join(", ")
-                ),
-            )
-        })
+    allowed.iter().find(|word| **word == given).copied().ok_or_else(|| {
+        ApiError::constraint(
+            &format!("'{given}'"),
+            at,
+            &format!("Member must satisfy enum value set: [{}]", allowed.join(", ")),
+        )
+    })
 }
 
 /// Refuses the parameters of the API's first years, which nothing here reads: ignoring a

@@ -111,9 +111,7 @@ pub(crate) fn key_elements(key: &Key) -> Vec<KeyElement> {
         key_type: key_type.to_owned(),
     };
     let range = key.range.as_ref().map(|part| element(part, "RANGE"));
-    std::iter::once(element(&key.hash, "HASH"))
-        .chain(range)
-        .collect()
+    std::iter::once(element(&key.hash, "HASH")).chain(range).collect()
 }
 
 impl CreateTable {
@@ -123,29 +121,16 @@ impl CreateTable {
             .attribute_definitions
             .take()
             .ok_or_else(|| ApiError::required("attributeDefinitions"))?;
-        let elements = self
-            .key_schema
-            .take()
-            .ok_or_else(|| ApiError::required("keySchema"))?;
+        let elements = self.key_schema.take().ok_or_else(|| ApiError::required("keySchema"))?;
         let key = read_key(&elements, &definitions)?;
         let mut indexes = Vec::new();
-        let locals = self
-            .local_secondary_indexes
-            .drain(..)
-            .map(|request| (request, true));
-        let globals = self
-            .global_secondary_indexes
-            .drain(..)
-            .map(|request| (request, false));
+        let locals = self.local_secondary_indexes.drain(..).map(|request| (request, true));
+        let globals = self.global_secondary_indexes.drain(..).map(|request| (request, false));
         for (request, local) in locals.chain(globals) {
             indexes.push(read_index(request, local, &key, &definitions, &indexes)?);
         }
         check_all_used(&definitions, &key, &indexes)?;
-        Ok(Schema {
-            key,
-            definitions,
-            indexes,
-        })
+        Ok(Schema { key, definitions, indexes })
     }
 }
 
@@ -158,12 +143,7 @@ fn read_key(elements: &[KeyElement], definitions: &[AttributeDefinition]) -> Res
                 "Some index key attributes are not defined in AttributeDefinitions. Keys: {}, \
                  AttributeDefinitions: {}",
                 names(elements.iter().map(|e| e.attribute_name.as_str()).collect()),
-                names(
-                    definitions
-                        .iter()
-                        .map(|d| d.attribute_name.as_str())
-                        .collect()
-                ),
+                names(definitions.iter().map(|d| d.attribute_name.as_str()).collect()),
             )));
         };
         let kind = ScalarType::parse(&definition.attribute_type).ok_or_else(|| {
@@ -173,10 +153,7 @@ fn read_key(elements: &[KeyElement], definitions: &[AttributeDefinition]) -> Res
                 "Member must satisfy enum value set: [B, N, S]",
             )
         })?;
-        Ok(KeyPart {
-            name: name.clone(),
-            kind,
-        })
+        Ok(KeyPart { name: name.clone(), kind })
     };
     let (hash, range) = match elements {
         [hash] => (hash, None),
@@ -204,10 +181,7 @@ fn read_key(elements: &[KeyElement], definitions: &[AttributeDefinition]) -> Res
             "Both the Hash Key and the Range Key element in the KeySchema have the same name",
         ));
     }
-    Ok(Key {
-        hash: part(hash)?,
-        range: range.map(part).transpose()?,
-    })
+    Ok(Key { hash: part(hash)?, range: range.map(part).transpose()? })
 }
 
 fn read_index(
@@ -219,9 +193,7 @@ fn read_index(
 ) -> Result<Index, ApiError> {
     let name = request.index_name;
     if others.iter().any(|other| other.name == name) {
-        return Err(ApiError::invalid(format_args!(
-            "Duplicate index name: {name}"
-        )));
+        return Err(ApiError::invalid(format_args!("Duplicate index name: {name}")));
     }
     let key = read_key(&request.key_schema, definitions)?;
     if local {
@@ -245,10 +217,7 @@ fn read_index(
         }
     }
     let projection = request.projection;
-    match (
-        projection.projection_type.as_deref(),
-        projection.non_key_attributes.is_empty(),
-    ) {
+    match (projection.projection_type.as_deref(), projection.non_key_attributes.is_empty()) {
         (Some("ALL" | "KEYS_ONLY"), true) | (Some("INCLUDE"), false) => {}
         (Some("INCLUDE"), true) => {
             return Err(ApiError::invalid(
@@ -267,12 +236,7 @@ fn read_index(
             )));
         }
     }
-    Ok(Index {
-        name,
-        key,
-        local,
-        projection,
-    })
+    Ok(Index { name, key, local, projection })
 }
 
 fn check_all_used(
@@ -284,10 +248,7 @@ fn check_all_used(
         .chain(indexes.iter().map(|index| &index.key))
         .flat_map(|key| key.parts().map(|part| part.name.as_str()))
         .collect();
-    let defined: BTreeSet<&str> = definitions
-        .iter()
-        .map(|d| d.attribute_name.as_str())
-        .collect();
+    let defined: BTreeSet<&str> = definitions.iter().map(|d| d.attribute_name.as_str()).collect();
     if defined.len() != definitions.len() {
         return Err(ApiError::validation(
             "Cannot have two attributes with the same name in AttributeDefinitions",

@@ -63,12 +63,7 @@ pub async fn serve(
         });
     }
     drop(listener);
-    time::timeout(GRACE, connections.shutdown())
-        .await
-        .map_err(|_| {
-            io::Error::new(
-                io::ErrorKind::TimedOut,
-                "requests still in flight were cut off",
-            )
-        })
+    time::timeout(GRACE, connections.shutdown()).await.map_err(|_| {
+        io::Error::new(io::ErrorKind::TimedOut, "requests still in flight were cut off")
+    })
 }

@@ -128,11 +128,7 @@ impl Table {
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<Image> {
-        self.shards[self.shard_of(key)]
-            .lock()
-            .items
-            .get(&key.bytes)
-            .cloned()
+        self.shards[self.shard_of(key)].lock().items.get(&key.bytes).cloned()
     }
 
     /// Changes one item. `decide` sees what is there and says what shall be, or refuses.
@@ -146,11 +142,7 @@ impl Table {
         let old = shard.items.get(&key.bytes).cloned();
         let change = match (decide(old.as_ref())?, old.clone()) {
             (Next::Delete, None) => {
-                return Ok(Written {
-                    old,
-                    new: None,
-                    record: None,
-                });
+                return Ok(Written { old, new: None, record: None });
             }
             (Next::Put(new), None) => Change::insert(new),
             (Next::Put(new), Some(old)) => Change::modify(old, new),
@@ -158,11 +150,7 @@ impl Table {
         };
         if change.is_no_op() {
             // The old image stays: it is equal, and shared with the stream already.
-            return Ok(Written {
-                new: old.clone(),
-                old,
-                record: None,
-            });
+            return Ok(Written { new: old.clone(), old, record: None });
         }
         let new = change.new_image().cloned();
         let record = self.record(change)?;
@@ -198,11 +186,7 @@ impl Table {
         let shard = self.shards[shard].lock();
         let mut range = shard.items.range::<[u8], _>((low, high));
         let next = || {
-            if forward {
-                range.next()
-            } else {
-                range.next_back()
-            }
+            if forward { range.next() } else { range.next_back() }
         };
         for (key, image) in std::iter::from_fn(next) {
             if !visit(key, image) {
@@ -215,19 +199,13 @@ impl Table {
     pub(crate) fn totals(&self) -> (usize, u64) {
         let shards = self.shards.iter().map(Mutex::lock);
         let totals = |shard: MutexGuard<'_, Shard>| (shard.items.len(), shard.bytes);
-        shards
-            .map(totals)
-            .fold((0, 0), |(n, b), (more, bytes)| (n + more, b + bytes))
+        shards.map(totals).fold((0, 0), |(n, b), (more, bytes)| (n + more, b + bytes))
     }
 
     /// Refuses an item that could not stand in an index for the type of a key attribute.
     pub(crate) fn check_index_keys(&self, item: &Attributes) -> Result<(), ApiError> {
         for index in &self.schema.indexes {
-            for part in index
-                .key
-                .parts()
-                .filter(|part| !self.schema.key.contains(&part.name))
-            {
+            for part in index.key.parts().filter(|part| !self.schema.key.contains(&part.name)) {
                 let Some(value) = item.get(&part.name) else {
                     continue;
                 };

@@ -22,10 +22,7 @@ pub(crate) struct Tables {
 
 impl Tables {
     pub(crate) fn new() -> Self {
-        Self {
-            by_name: HashMap::new(),
-            making: Mutex::new(()),
-        }
+        Self { by_name: HashMap::new(), making: Mutex::new(()) }
     }
 
     fn find(&self, name: &str) -> Option<Arc<Table>> {
@@ -34,37 +31,30 @@ impl Tables {
 
     /// The table of an item operation.
     pub(crate) fn of_items(&self, given: Option<&str>) -> Result<Arc<Table>, ApiError> {
-        self.find(request::table_name(given)?)
-            .ok_or_else(ApiError::no_table)
+        self.find(request::table_name(given)?).ok_or_else(ApiError::no_table)
     }
 
     /// The table of a table operation.
     pub(crate) fn named(&self, given: Option<&str>) -> Result<Arc<Table>, ApiError> {
         let name = request::table_name(given)?;
-        self.find(name)
-            .ok_or_else(|| ApiError::no_table_named(name))
+        self.find(name).ok_or_else(|| ApiError::no_table_named(name))
     }
 
     /// The table that a `ResourceArn` means.
     pub(crate) fn with_arn(&self, given: Option<&str>) -> Result<Arc<Table>, ApiError> {
         let arn = given.ok_or_else(|| ApiError::required("resourceArn"))?;
-        let Some((_, name)) = arn
-            .split_once(":table/")
-            .filter(|_| arn.starts_with("arn:"))
-        else {
+        let Some((_, name)) = arn.split_once(":table/").filter(|_| arn.starts_with("arn:")) else {
             return Err(ApiError::validation(format!(
                 "Invalid TableArn: Invalid ResourceArn provided as input {arn}"
             )));
         };
-        self.find(name)
-            .filter(|table| table.arn == arn)
-            .ok_or_else(|| {
-                ApiError::new(
-                    ErrorKind::NotFound,
-                    // Spelled like this by AWS.
-                    format!("Requested resource not found: ResourcArn: {arn} not found"),
-                )
-            })
+        self.find(name).filter(|table| table.arn == arn).ok_or_else(|| {
+            ApiError::new(
+                ErrorKind::NotFound,
+                // Spelled like this by AWS.
+                format!("Requested resource not found: ResourcArn: {arn} not found"),
+            )
+        })
     }
 
     /// Adds the table that `make` makes, unless there is one of that name.
@@ -79,9 +69,7 @@ impl Tables {
             return Err(ApiError::new(ErrorKind::InUse, message));
         }
         let table = Arc::new(make()?);
-        self.by_name
-            .pin()
-            .insert(name.to_owned(), Arc::clone(&table));
+        self.by_name.pin().insert(name.to_owned(), Arc::clone(&table));
         Ok(table)
     }
 

@@ -36,10 +36,7 @@ impl Write {
         let request: Self = request::parse(body)?;
         request::refuse_legacy(&[
             ("Expected", request.expected.is_some()),
-            (
-                "ConditionalOperator",
-                request.conditional_operator.is_some(),
-            ),
+            ("ConditionalOperator", request.conditional_operator.is_some()),
         ])?;
         Ok(request)
     }
@@ -103,9 +100,7 @@ impl Guard<'_> {
         ) {
             return Ok(());
         }
-        Err(ApiError::condition_failed(
-            old.filter(|_| self.show_old).cloned(),
-        ))
+        Err(ApiError::condition_failed(old.filter(|_| self.show_old).cloned()))
     }
 }
 
@@ -113,10 +108,7 @@ impl Emulator {
     pub(crate) fn put_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         let mut request = Write::parse(body)?;
         let table = self.tables.of_items(request.table_name.as_deref())?;
-        let item = request
-            .item
-            .take()
-            .ok_or_else(|| ApiError::required("item"))?;
+        let item = request.item.take().ok_or_else(|| ApiError::required("item"))?;
         let shown = request.shown(&["NONE", "ALL_OLD"])?;
         let bindings = request.bindings()?;
         let guard = request.guard(&bindings)?;
@@ -127,9 +119,7 @@ impl Emulator {
             Ok(Next::Put(image))
         })?;
         written.wait()?;
-        Ok(with_attributes(
-            written.old.as_ref().filter(|_| shown == Shown::AllOld),
-        ))
+        Ok(with_attributes(written.old.as_ref().filter(|_| shown == Shown::AllOld)))
     }
 
     pub(crate) fn delete_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
@@ -139,18 +129,13 @@ impl Emulator {
         let bindings = request.bindings()?;
         let guard = request.guard(&bindings)?;
         bindings.check_all_used()?;
-        let key = table
-            .schema
-            .key
-            .of_request(&item_key(request.key.take())?)?;
+        let key = table.schema.key.of_request(&item_key(request.key.take())?)?;
         let written = table.change(key, |old| {
             guard.check(old)?;
             Ok(Next::Delete)
         })?;
         written.wait()?;
-        Ok(with_attributes(
-            written.old.as_ref().filter(|_| shown == Shown::AllOld),
-        ))
+        Ok(with_attributes(written.old.as_ref().filter(|_| shown == Shown::AllOld)))
     }
 
     pub(crate) fn update_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
@@ -173,9 +158,8 @@ impl Emulator {
             (None, None) => Update::default(),
         };
         bindings.check_all_used()?;
-        if let Some(path) = update
-            .targets()
-            .find(|path| table.schema.key.contains(path.attribute()))
+        if let Some(path) =
+            update.targets().find(|path| table.schema.key.contains(path.attribute()))
         {
             return Err(ApiError::invalid(format_args!(
                 "Cannot update attribute {}. This attribute is part of the key",
@@ -210,9 +194,7 @@ impl Emulator {
 
     pub(crate) fn batch_write_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         let request: BatchWrite = request::parse(body)?;
-        let tables = request
-            .request_items
-            .ok_or_else(|| ApiError::required("requestItems"))?;
+        let tables = request.request_items.ok_or_else(|| ApiError::required("requestItems"))?;
         let count: usize = tables.values().map(Vec::len).sum();
         if count == 0 {
             return Err(ApiError::constraint(

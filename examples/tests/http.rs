@@ -41,11 +41,7 @@ fn answer(stream: &mut impl BufRead) -> (u16, Vec<String>, Vec<u8>) {
         }
         lines.push(line);
     }
-    let status = lines[0]
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .expect("a status");
+    let status = lines[0].split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
     let length = header(&lines, "content-length").map_or(0, |n| n.parse().expect("a length"));
     let mut body = vec![0; length];
     stream.read_exact(&mut body).expect("the whole body");
@@ -61,11 +57,7 @@ fn header<'l>(lines: &'l [String], name: &str) -> Option<&'l str> {
 
 fn error(body: &[u8]) -> String {
     let body: Value = serde_json::from_slice(body).expect("JSON");
-    body["__type"]
-        .as_str()
-        .and_then(|kind| kind.split('#').next_back())
-        .expect("a type")
-        .to_owned()
+    body["__type"].as_str().and_then(|kind| kind.split('#').next_back()).expect("a type").to_owned()
 }
 
 #[test]
@@ -73,17 +65,10 @@ fn answers_carry_the_headers_that_sdks_check() {
     let server = Process::start();
     let (status, headers, body) = send(&server, "DynamoDB_20120810.ListTables", "{}");
     assert_eq!((status, &*body), (200, &br#"{"TableNames":[]}"#[..]));
-    assert_eq!(
-        header(&headers, "content-type"),
-        Some("application/x-amz-json-1.0")
-    );
+    assert_eq!(header(&headers, "content-type"), Some("application/x-amz-json-1.0"));
     let id = header(&headers, "x-amzn-requestid").expect("an id");
     assert_eq!(id.len(), 52);
-    assert!(
-        id.bytes()
-            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()),
-        "{id}"
-    );
+    assert!(id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()), "{id}");
     let crc = crc32fast::hash(&body).to_string();
     assert_eq!(header(&headers, "x-amz-crc32"), Some(&*crc));
     assert_eq!(header(&headers, "access-control-allow-origin"), Some("*"));
@@ -98,10 +83,7 @@ fn both_apis_share_the_port() {
     let body: Value = serde_json::from_slice(&body).expect("JSON");
     assert_eq!((status, body), (200, json!({ "Streams": [] })));
     let (status, _, body) = send(&server, "DynamoDBStreams_20120810.Fly", "{}");
-    assert_eq!(
-        (status, error(&body)),
-        (400, "UnknownOperationException".to_owned())
-    );
+    assert_eq!((status, error(&body)), (400, "UnknownOperationException".to_owned()));
 }
 
 #[test]
@@ -114,22 +96,10 @@ fn whatever_is_wrong_with_a_request_gets_an_answer() {
     };
     let is = |status: u16, name: &str| (status, name.to_owned());
     let unsigned = post("DynamoDB_20120810.ListTables", "{}").replace("Authorization", "X-None");
-    assert_eq!(
-        refused(&unsigned),
-        is(400, "MissingAuthenticationTokenException")
-    );
-    assert_eq!(
-        refused(&post("", "{}")),
-        is(400, "UnknownOperationException")
-    );
-    assert_eq!(
-        refused(&post("DynamoDB_20120810.Fly", "{}")),
-        is(400, "UnknownOperationException")
-    );
-    assert_eq!(
-        refused(&post("DynamoDB_20120810.PutItem", "{")),
-        is(400, "SerializationException")
-    );
+    assert_eq!(refused(&unsigned), is(400, "MissingAuthenticationTokenException"));
+    assert_eq!(refused(&post("", "{}")), is(400, "UnknownOperationException"));
+    assert_eq!(refused(&post("DynamoDB_20120810.Fly", "{}")), is(400, "UnknownOperationException"));
+    assert_eq!(refused(&post("DynamoDB_20120810.PutItem", "{")), is(400, "SerializationException"));
     assert_eq!(
         refused("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
         is(400, "UnknownOperationException")
@@ -172,9 +142,7 @@ fn a_connection_serves_many_requests() {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
     let request = post("DynamoDB_20120810.ListTables", "{}");
     // Pipelined: all are sent before the first answer is read.
-    stream
-        .write_all(request.repeat(50).as_bytes())
-        .expect("sent");
+    stream.write_all(request.repeat(50).as_bytes()).expect("sent");
     for _ in 0..50 {
         assert_eq!(answer(&mut reader).0, 200);
     }
@@ -215,32 +183,17 @@ fn a_port_in_use_and_a_bad_option_are_explained() {
     let server = Process::start();
     let port = server.address.rsplit(':').next().expect("a port");
     let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_emulator"))
-            .args(arguments)
-            .output()
-            .expect("it runs");
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_emulator")).args(arguments).output().expect("it runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        (
-            output.status.success(),
-            text(output.stdout),
-            text(output.stderr),
-        )
+        (output.status.success(), text(output.stdout), text(output.stderr))
     };
     let (success, _, complaint) = run(&["--port", port]);
     assert!(!success);
-    assert!(
-        complaint.contains(&format!("cannot listen on 127.0.0.1:{port}")),
-        "{complaint}"
-    );
-    assert!(
-        complaint.contains("choose another with --port"),
-        "{complaint}"
-    );
+    assert!(complaint.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{complaint}");
+    assert!(complaint.contains("choose another with --port"), "{complaint}");
     let (success, help, _) = run(&["--help"]);
-    assert!(
-        success && help.contains("--port") && help.contains("--host"),
-        "{help}"
-    );
+    assert!(success && help.contains("--port") && help.contains("--host"), "{help}");
     let (success, version, _) = run(&["--version"]);
     assert!(success && version.starts_with("emulator "), "{version}");
     assert!(!run(&["--port", "65536"]).0);

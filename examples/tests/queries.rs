@@ -29,13 +29,7 @@ fn query(condition: &str, values: Value) -> Value {
 
 fn sort_keys(answer: &Value) -> Vec<i64> {
     let items = answer["Items"].as_array().expect("items");
-    let number = |item: &Value| {
-        item["sk"]["N"]
-            .as_str()
-            .expect("N")
-            .parse()
-            .expect("a number")
-    };
+    let number = |item: &Value| item["sk"]["N"].as_str().expect("N").parse().expect("a number");
     items.iter().map(number).collect()
 }
 
@@ -50,16 +44,10 @@ fn a_partition_is_read_in_the_order_of_its_numbers() {
     let mut request = query("pk = :p", a.clone());
     let answer = client.ok("Query", request.clone());
     assert_eq!(sort_keys(&answer), [-10, -2, 0, 1, 2, 10, 100]);
-    assert_eq!(
-        (&answer["Count"], &answer["ScannedCount"]),
-        (&json!(7), &json!(7))
-    );
+    assert_eq!((&answer["Count"], &answer["ScannedCount"]), (&json!(7), &json!(7)));
     assert!(answer.get("LastEvaluatedKey").is_none());
     request["ScanIndexForward"] = json!(false);
-    assert_eq!(
-        sort_keys(&client.ok("Query", request)),
-        [100, 10, 2, 1, 0, -2, -10]
-    );
+    assert_eq!(sort_keys(&client.ok("Query", request)), [100, 10, 2, 1, 0, -2, -10]);
     for (condition, expected) in [
         ("pk = :p AND sk = :v", vec![2]),
         ("pk = :p AND sk < :v", vec![-10, -2, 0, 1]),
@@ -88,10 +76,8 @@ fn pages_join_to_the_whole_in_both_directions() {
         let mut all = Vec::new();
         let mut start = Value::Null;
         loop {
-            let mut request = query(
-                "pk = :p AND sk > :v",
-                json!({ ":p": { "S": "b" }, ":v": n(-5) }),
-            );
+            let mut request =
+                query("pk = :p AND sk > :v", json!({ ":p": { "S": "b" }, ":v": n(-5) }));
             request["Limit"] = json!(limit);
             request["ScanIndexForward"] = json!(forward);
             request["ExclusiveStartKey"] = start.clone();
@@ -111,16 +97,10 @@ fn pages_join_to_the_whole_in_both_directions() {
     let mut request = query("pk = :p", json!({ ":p": { "S": "a" } }));
     request["ExclusiveStartKey"] = json!({ "pk": { "S": "b" }, "sk": n(1) });
     let said = client.invalid("Query", request.clone());
-    assert!(
-        said.starts_with("The provided starting key is outside query boundaries"),
-        "{said}"
-    );
+    assert!(said.starts_with("The provided starting key is outside query boundaries"), "{said}");
     request["ExclusiveStartKey"] = json!({ "pk": { "S": "a" } });
     let said = client.invalid("Query", request);
-    assert!(
-        said.starts_with("The provided starting key is invalid"),
-        "{said}"
-    );
+    assert!(said.starts_with("The provided starting key is invalid"), "{said}");
 }
 
 #[test]
@@ -141,11 +121,7 @@ fn prefixes_are_bytes_and_one_partition_never_runs_into_another() {
             )
         };
         for (prefix, count) in [("", 6), ("a", 4), ("ab", 3), ("\u{10ffff}", 1), ("z", 0)] {
-            assert_eq!(
-                client.ok("Query", request(prefix))["Count"],
-                count,
-                "{pk} {prefix}"
-            );
+            assert_eq!(client.ok("Query", request(prefix))["Count"], count, "{pk} {prefix}");
         }
         let whole = client.ok("Query", query("pk = :p", json!({ ":p": { "B": pk } })));
         assert_eq!(whole["Count"], 6);
@@ -155,29 +131,17 @@ fn prefixes_are_bytes_and_one_partition_never_runs_into_another() {
 #[test]
 fn filters_and_projections_come_after_the_page_is_cut() {
     let client = client_with_songs();
-    let mut request = query(
-        "pk = :p",
-        json!({ ":p": { "S": "a" }, ":e": { "BOOL": true } }),
-    );
+    let mut request = query("pk = :p", json!({ ":p": { "S": "a" }, ":e": { "BOOL": true } }));
     request["FilterExpression"] = json!("even = :e");
     request["ProjectionExpression"] = json!("sk");
     let answer = client.ok("Query", request.clone());
     assert_eq!(sort_keys(&answer), [-10, -2, 0, 2, 10, 100]);
     assert_eq!(answer["Items"][0], json!({ "sk": n(-10) }));
-    assert_eq!(
-        (&answer["Count"], &answer["ScannedCount"]),
-        (&json!(6), &json!(7))
-    );
+    assert_eq!((&answer["Count"], &answer["ScannedCount"]), (&json!(6), &json!(7)));
     request["Limit"] = json!(4);
     let answer = client.ok("Query", request.clone());
-    assert_eq!(
-        (&answer["Count"], &answer["ScannedCount"]),
-        (&json!(3), &json!(4))
-    );
-    request
-        .as_object_mut()
-        .expect("an object")
-        .remove("ProjectionExpression");
+    assert_eq!((&answer["Count"], &answer["ScannedCount"]), (&json!(3), &json!(4)));
+    request.as_object_mut().expect("an object").remove("ProjectionExpression");
     request["Select"] = json!("COUNT");
     let answer = client.ok("Query", request.clone());
     assert!(answer.get("Items").is_none());
@@ -240,11 +204,7 @@ fn a_scan_sees_everything_once_in_pages_and_in_segments() {
             request["ExclusiveStartKey"] = start;
             let page = client.ok("Scan", request);
             let items = page["Items"].as_array().expect("items");
-            seen.extend(
-                items
-                    .iter()
-                    .map(|item| format!("{}/{}", item["pk"], item["sk"])),
-            );
+            seen.extend(items.iter().map(|item| format!("{}/{}", item["pk"], item["sk"])));
             match page.get("LastEvaluatedKey") {
                 Some(last) => start = last.clone(),
                 None => break,
@@ -271,14 +231,8 @@ fn a_scan_sees_everything_once_in_pages_and_in_segments() {
             "ExpressionAttributeValues": { ":v": n(5) },
         }),
     );
-    assert_eq!(
-        (&filtered["Count"], &filtered["ScannedCount"]),
-        (&json!(4), &json!(14))
-    );
-    client.invalid(
-        "Scan",
-        json!({ "TableName": "things", "Segment": 3, "TotalSegments": 3 }),
-    );
+    assert_eq!((&filtered["Count"], &filtered["ScannedCount"]), (&json!(4), &json!(14)));
+    client.invalid("Scan", json!({ "TableName": "things", "Segment": 3, "TotalSegments": 3 }));
     client.invalid("Scan", json!({ "TableName": "things", "TotalSegments": 3 }));
     client.invalid("Scan", json!({ "TableName": "things", "Limit": 0 }));
 }
@@ -292,19 +246,14 @@ fn a_page_ends_at_a_megabyte() {
     }
     let answer = client.ok("Query", query("pk = :p", json!({ ":p": { "S": "a" } })));
     assert_eq!(answer["Count"], 4);
-    assert_eq!(
-        answer["LastEvaluatedKey"],
-        json!({ "pk": { "S": "a" }, "sk": n(3) })
-    );
+    assert_eq!(answer["LastEvaluatedKey"], json!({ "pk": { "S": "a" }, "sk": n(3) }));
 }
 
 #[test]
 fn secondary_indexes_sort_what_they_would_hold() {
     let client = Client::new();
     let mut request = table("things", &[("pk", "S", "HASH"), ("sk", "N", "RANGE")], None);
-    let definitions = request["AttributeDefinitions"]
-        .as_array_mut()
-        .expect("definitions");
+    let definitions = request["AttributeDefinitions"].as_array_mut().expect("definitions");
     definitions.push(json!({ "AttributeName": "year", "AttributeType": "N" }));
     let index = |name: &str, hash: &str, range: Option<&str>, projection: &str| {
         let mut schema = vec![json!({ "AttributeName": hash, "KeyType": "HASH" })];
@@ -332,15 +281,8 @@ fn secondary_indexes_sort_what_they_would_hold() {
     let mut request = query("pk = :p", json!({ ":p": { "S": "a" } }));
     request["IndexName"] = json!("local");
     let answer = client.ok("Query", request.clone());
-    assert_eq!(
-        sort_keys(&answer),
-        [2, 4, 1],
-        "by year, then by key; 3 has no year"
-    );
-    assert_eq!(
-        answer["Items"][0],
-        json!({ "pk": { "S": "a" }, "sk": n(2), "year": n(10) })
-    );
+    assert_eq!(sort_keys(&answer), [2, 4, 1], "by year, then by key; 3 has no year");
+    assert_eq!(answer["Items"][0], json!({ "pk": { "S": "a" }, "sk": n(2), "year": n(10) }));
     let mut all = Vec::new();
     request["Limit"] = json!(1);
     request["ScanIndexForward"] = json!(false);
@@ -360,10 +302,7 @@ fn secondary_indexes_sort_what_they_would_hold() {
     assert_eq!(answer["Count"], 3);
     assert_eq!(answer["Items"][0]["extra"], n(0));
     assert_eq!(
-        client.ok(
-            "Scan",
-            json!({ "TableName": "things", "IndexName": "local" })
-        )["Count"],
+        client.ok("Scan", json!({ "TableName": "things", "IndexName": "local" }))["Count"],
         4
     );
     request["IndexName"] = json!("none");
@@ -373,10 +312,7 @@ fn secondary_indexes_sort_what_they_would_hold() {
         "PutItem",
         json!({ "TableName": "things", "Item": { "pk": { "S": "a" }, "sk": n(9), "year": { "S": "x" } } }),
     );
-    assert!(
-        said.contains("Type mismatch for Index Key year Expected: N Actual: S"),
-        "{said}"
-    );
+    assert!(said.contains("Type mismatch for Index Key year Expected: N Actual: S"), "{said}");
 }
 
 #[test]
@@ -385,38 +321,14 @@ fn key_conditions_that_are_none_are_refused() {
     for (condition, said) in [
         ("sk = :v", "Query condition missed key schema element: pk"),
         ("pk > :p", "Query key condition not supported"),
-        (
-            "pk = :p AND other = :v",
-            "Query condition missed key schema element: sk",
-        ),
-        (
-            "pk = :p OR sk = :v",
-            "Invalid operator used in KeyConditionExpression",
-        ),
-        (
-            "pk = :p AND sk <> :v",
-            "Invalid operator used in KeyConditionExpression: <>",
-        ),
-        (
-            "pk = :p AND pk = :p",
-            "must only contain one condition per key",
-        ),
-        (
-            "pk = :p AND sk.x = :v",
-            "cannot have conditions on nested attributes",
-        ),
-        (
-            "pk = :v",
-            "Condition parameter type does not match schema type",
-        ),
-        (
-            "pk = :p AND contains(sk, :v)",
-            "Invalid operator used in KeyConditionExpression",
-        ),
-        (
-            "pk = :p AND begins_with(sk, :p)",
-            "Condition parameter type does not match schema type",
-        ),
+        ("pk = :p AND other = :v", "Query condition missed key schema element: sk"),
+        ("pk = :p OR sk = :v", "Invalid operator used in KeyConditionExpression"),
+        ("pk = :p AND sk <> :v", "Invalid operator used in KeyConditionExpression: <>"),
+        ("pk = :p AND pk = :p", "must only contain one condition per key"),
+        ("pk = :p AND sk.x = :v", "cannot have conditions on nested attributes"),
+        ("pk = :v", "Condition parameter type does not match schema type"),
+        ("pk = :p AND contains(sk, :v)", "Invalid operator used in KeyConditionExpression"),
+        ("pk = :p AND begins_with(sk, :p)", "Condition parameter type does not match schema type"),
     ] {
         let mut values = json!({});
         for (name, value) in [(":p", json!({ "S": "a" })), (":v", n(1))] {
@@ -428,8 +340,5 @@ fn key_conditions_that_are_none_are_refused() {
         assert!(message.contains(said), "{condition}: {message}");
     }
     let said = client.invalid("Query", json!({ "TableName": "things" }));
-    assert!(
-        said.starts_with("Either the KeyConditions or KeyConditionExpression"),
-        "{said}"
-    );
+    assert!(said.starts_with("Either the KeyConditions or KeyConditionExpression"), "{said}");
 }

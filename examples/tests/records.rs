@@ -24,11 +24,7 @@ impl Watch {
     fn new() -> Self {
         let client = Client::with_table();
         let arn = client.stream_arn("things");
-        Self {
-            client,
-            arn,
-            seen: 0,
-        }
+        Self { client, arn, seen: 0 }
     }
 
     fn new_records(&mut self) -> Vec<Value> {
@@ -71,9 +67,7 @@ fn creating_changing_and_deleting_write_one_record_each() {
     assert_eq!(record["dynamodb"]["OldImage"], first);
     assert_eq!(record["dynamodb"]["NewImage"], second);
 
-    watch
-        .client
-        .ok("DeleteItem", json!({ "TableName": "things", "Key": key }));
+    watch.client.ok("DeleteItem", json!({ "TableName": "things", "Key": key }));
     let record = watch.one();
     assert_eq!(record["eventName"], "REMOVE");
     assert_eq!(record["dynamodb"]["OldImage"], second);
@@ -81,9 +75,7 @@ fn creating_changing_and_deleting_write_one_record_each() {
     assert!(record.get("userIdentity").is_none());
 
     // An update can create an item, with nothing but its key.
-    watch
-        .client
-        .ok("UpdateItem", json!({ "TableName": "things", "Key": key }));
+    watch.client.ok("UpdateItem", json!({ "TableName": "things", "Key": key }));
     let record = watch.one();
     assert_eq!(record["eventName"], "INSERT");
     assert_eq!(record["dynamodb"]["NewImage"], key);
@@ -107,19 +99,10 @@ fn what_changes_nothing_writes_nothing() {
     watch.none();
     watch.client.update("ADD n :zero", json!({ ":zero": n(0) }));
     watch.client.update("SET n = n", Value::Null);
-    watch
-        .client
-        .update("ADD set :x", json!({ ":x": { "SS": ["x"] } }));
-    watch
-        .client
-        .update("DELETE set :z", json!({ ":z": { "SS": ["z"] } }));
-    watch
-        .client
-        .update("REMOVE missing, m.missing", Value::Null);
-    watch.client.ok(
-        "UpdateItem",
-        json!({ "TableName": "things", "Key": { "pk": s("a") } }),
-    );
+    watch.client.update("ADD set :x", json!({ ":x": { "SS": ["x"] } }));
+    watch.client.update("DELETE set :z", json!({ ":z": { "SS": ["z"] } }));
+    watch.client.update("REMOVE missing, m.missing", Value::Null);
+    watch.client.ok("UpdateItem", json!({ "TableName": "things", "Key": { "pk": s("a") } }));
     watch.none();
     let missing = json!({ "TableName": "things", "Key": { "pk": s("none") } });
     watch.client.ok("DeleteItem", missing);
@@ -139,27 +122,18 @@ fn a_batch_writes_one_record_per_item_that_really_changed() {
     let put = |pk: &str| json!({ "PutRequest": { "Item": { "pk": s(pk) } } });
     let delete = |pk: &str| json!({ "DeleteRequest": { "Key": { "pk": s(pk) } } });
     let requests = json!([put("same"), put("new"), delete("old"), delete("none")]);
-    watch.client.ok(
-        "BatchWriteItem",
-        json!({ "RequestItems": { "things": requests } }),
-    );
+    watch.client.ok("BatchWriteItem", json!({ "RequestItems": { "things": requests } }));
     let mut written: Vec<(String, String)> = watch
         .new_records()
         .iter()
         .map(|record| {
             let text = |value: &Value| value.as_str().expect("a string").to_owned();
-            (
-                text(&record["eventName"]),
-                text(&record["dynamodb"]["Keys"]["pk"]["S"]),
-            )
+            (text(&record["eventName"]), text(&record["dynamodb"]["Keys"]["pk"]["S"]))
         })
         .collect();
     written.sort();
     let expected = [("INSERT", "new"), ("REMOVE", "old")];
-    assert_eq!(
-        written,
-        expected.map(|(event, key)| (event.to_owned(), key.to_owned()))
-    );
+    assert_eq!(written, expected.map(|(event, key)| (event.to_owned(), key.to_owned())));
 }
 
 #[test]
@@ -190,16 +164,8 @@ fn each_view_type_shows_what_it_says() {
             assert_eq!(record["eventName"], event);
             assert_eq!(data["StreamViewType"], view);
             assert_eq!(data["Keys"], key);
-            assert_eq!(
-                data.get("NewImage"),
-                after.filter(|_| new).as_ref(),
-                "{view} {event}"
-            );
-            assert_eq!(
-                data.get("OldImage"),
-                before.filter(|_| old).as_ref(),
-                "{view} {event}"
-            );
+            assert_eq!(data.get("NewImage"), after.filter(|_| new).as_ref(), "{view} {event}");
+            assert_eq!(data.get("OldImage"), before.filter(|_| old).as_ref(), "{view} {event}");
         }
     }
 }
@@ -210,18 +176,11 @@ fn a_disabled_stream_stays_readable_and_a_new_one_begins_empty() {
     let first = client.stream_arn("things");
     client.put(json!({ "pk": s("a") }));
     let switch = |spec: Value| {
-        client.ok(
-            "UpdateTable",
-            json!({ "TableName": "things", "StreamSpecification": spec }),
-        );
+        client.ok("UpdateTable", json!({ "TableName": "things", "StreamSpecification": spec }));
     };
     switch(json!({ "StreamEnabled": false }));
     client.put(json!({ "pk": s("unseen") }));
-    assert_eq!(
-        client.records(&first).len(),
-        1,
-        "what was written before it was disabled"
-    );
+    assert_eq!(client.records(&first).len(), 1, "what was written before it was disabled");
     switch(json!({ "StreamEnabled": true, "StreamViewType": "KEYS_ONLY" }));
     let second = client.stream_arn("things");
     client.put(json!({ "pk": s("b") }));

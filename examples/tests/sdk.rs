@@ -33,10 +33,8 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 }
@@ -69,11 +67,7 @@ impl Writer {
             4..=7 => Some(self.update(&pk, old.clone(), number).await),
             _ => {
                 let key = dynamodb::types::AttributeValue::S(pk.clone());
-                let request = self
-                    .client
-                    .delete_item()
-                    .table_name(&self.table)
-                    .key("pk", key);
+                let request = self.client.delete_item().table_name(&self.table).key("pk", key);
                 request.send().await.expect("deleted");
                 None
             }
@@ -85,10 +79,7 @@ impl Writer {
             (Some(_), None) => "REMOVE",
         };
         self.items.insert(pk.clone(), new.clone());
-        self.expected
-            .entry(pk)
-            .or_default()
-            .push(Expected { event, new, old });
+        self.expected.entry(pk).or_default().push(Expected { event, new, old });
     }
 
     async fn put(&mut self, pk: &str, number: u64) -> Attributes {
@@ -96,10 +87,7 @@ impl Writer {
             ("pk".to_owned(), s(pk)),
             ("number".to_owned(), n(number)),
             ("text".to_owned(), s("é \u{1f980} \"\\\n").clone()),
-            (
-                "bytes".to_owned(),
-                AttributeValue::B(number.to_be_bytes().to_vec()),
-            ),
+            ("bytes".to_owned(), AttributeValue::B(number.to_be_bytes().to_vec())),
             (
                 "deep".to_owned(),
                 AttributeValue::M(Attributes::from([(
@@ -201,15 +189,8 @@ fn compare(view: &StreamViewType, records: &[Record], expected: &HashMap<String,
         assert!((21..=40).contains(&number.len()), "{number}");
         numbers.push(number.parse::<u128>().expect("digits"));
     }
-    assert!(
-        numbers.is_sorted_by(|a, b| a < b),
-        "one shard's numbers rise"
-    );
-    assert_eq!(
-        records.len(),
-        expected.values().map(Vec::len).sum::<usize>(),
-        "{view:?}"
-    );
+    assert!(numbers.is_sorted_by(|a, b| a < b), "one shard's numbers rise");
+    assert_eq!(records.len(), expected.values().map(Vec::len).sum::<usize>(), "{view:?}");
     for (pk, expected) in expected {
         let records = &of_item[pk];
         assert_eq!(records.len(), expected.len(), "{view:?} {pk}");
@@ -248,9 +229,7 @@ async fn drive(address: &str, view: StreamViewType, mutations: usize) {
     let mut writing = Vec::new();
     for client in 0..CLIENTS {
         let progress = progress.clone();
-        let pks = (client..ITEMS)
-            .step_by(CLIENTS)
-            .map(|item| (format!("item-{item}"), None));
+        let pks = (client..ITEMS).step_by(CLIENTS).map(|item| (format!("item-{item}"), None));
         let mut writer = Writer {
             client: sdk::tables(address),
             table: table.clone(),
@@ -327,9 +306,7 @@ async fn writers_of_one_item_leave_one_unbroken_chain() {
                     .send()
                     .await
                     .expect("put");
-                let old = answer
-                    .attributes
-                    .map(|old| old["id"].as_n().expect("a number").clone());
+                let old = answer.attributes.map(|old| old["id"].as_n().expect("a number").clone());
                 told.push((old, id));
             }
             told
@@ -339,11 +316,7 @@ async fn writers_of_one_item_leave_one_unbroken_chain() {
     for writer in writing {
         told.extend(writer.await.expect("a writer"));
     }
-    assert_eq!(
-        told.len(),
-        CLIENTS * EACH,
-        "no two writers replaced the same item"
-    );
+    assert_eq!(told.len(), CLIENTS * EACH, "no two writers replaced the same item");
     let reader = sdk::streams(address);
     let iterators = sdk::iterators(&reader, &arn, ShardIteratorType::TrimHorizon).await;
     let (_, finished) = watch::channel(0);
@@ -353,17 +326,11 @@ async fn writers_of_one_item_leave_one_unbroken_chain() {
     for record in &records {
         let data = record.dynamodb.as_ref().expect("its data");
         let id = |image: &Option<HashMap<String, streams::types::AttributeValue>>| {
-            image
-                .as_ref()
-                .map(|image| image["id"].as_n().expect("a number").clone())
+            image.as_ref().map(|image| image["id"].as_n().expect("a number").clone())
         };
         assert_eq!(id(&data.old_image), before, "the chain is broken");
         let after = id(&data.new_image);
-        assert_eq!(
-            told.get(&before),
-            after.as_ref(),
-            "not what the writer was told"
-        );
+        assert_eq!(told.get(&before), after.as_ref(), "not what the writer was told");
         before = after;
     }
 }
@@ -382,22 +349,11 @@ async fn what_is_acknowledged_is_there_for_everybody() {
             ("pk".to_owned(), s(format!("item-{}", number % 10))),
             ("number".to_owned(), n(number)),
         ]);
-        let put = writer
-            .put_item()
-            .table_name("things")
-            .set_item(Some(sdk::to_sdk(&item)));
+        let put = writer.put_item().table_name("things").set_item(Some(sdk::to_sdk(&item)));
         put.send().await.expect("put");
-        let page = reader
-            .get_records()
-            .shard_iterator(iterator)
-            .send()
-            .await
-            .expect("a page");
+        let page = reader.get_records().shard_iterator(iterator).send().await.expect("a page");
         let [record] = page.records() else {
-            panic!(
-                "{number}: {} records instead of the one",
-                page.records().len()
-            )
+            panic!("{number}: {} records instead of the one", page.records().len())
         };
         let data = record.dynamodb.as_ref().expect("its data");
         let image = sdk::streamed(data.new_image.as_ref().expect("an image"));

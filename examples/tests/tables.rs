@@ -13,14 +13,8 @@ fn a_table_is_created_described_and_deleted() {
     let made = client.ok("CreateTable", table("music", &KEY, Some("NEW_IMAGE")));
     let made = &made["TableDescription"];
     assert_eq!(made["TableStatus"], "ACTIVE");
-    assert_eq!(
-        made["TableArn"],
-        "arn:aws:dynamodb:us-east-1:000000000000:table/music"
-    );
-    assert_eq!(
-        made["KeySchema"],
-        json!([{ "AttributeName": "pk", "KeyType": "HASH" }])
-    );
+    assert_eq!(made["TableArn"], "arn:aws:dynamodb:us-east-1:000000000000:table/music");
+    assert_eq!(made["KeySchema"], json!([{ "AttributeName": "pk", "KeyType": "HASH" }]));
     assert_eq!(made["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST");
     assert_eq!(
         made["StreamSpecification"],
@@ -29,13 +23,7 @@ fn a_table_is_created_described_and_deleted() {
     // The stream's name is there at once.
     let arn = made["LatestStreamArn"].as_str().expect("an ARN");
     let label = made["LatestStreamLabel"].as_str().expect("a label");
-    assert_eq!(
-        arn,
-        format!(
-            "{}/stream/{label}",
-            made["TableArn"].as_str().expect("an ARN")
-        )
-    );
+    assert_eq!(arn, format!("{}/stream/{label}", made["TableArn"].as_str().expect("an ARN")));
 
     let described = client.ok("DescribeTable", json!({ "TableName": "music" }));
     assert_eq!(&described["Table"], made);
@@ -48,20 +36,11 @@ fn a_table_is_created_described_and_deleted() {
         "ResourceNotFoundException".to_owned(),
         "Requested resource not found: Table: music not found".to_owned(),
     );
-    assert_eq!(
-        client.refused("DescribeTable", json!({ "TableName": "music" })),
-        missing
-    );
-    assert_eq!(
-        client.refused("DeleteTable", json!({ "TableName": "music" })),
-        missing
-    );
+    assert_eq!(client.refused("DescribeTable", json!({ "TableName": "music" })), missing);
+    assert_eq!(client.refused("DeleteTable", json!({ "TableName": "music" })), missing);
     assert_eq!(
         client.refused("GetItem", json!({ "TableName": "music", "Key": {} })),
-        (
-            "ResourceNotFoundException".to_owned(),
-            "Requested resource not found".to_owned()
-        )
+        ("ResourceNotFoundException".to_owned(), "Requested resource not found".to_owned())
     );
 }
 
@@ -71,10 +50,7 @@ fn a_name_is_taken_only_once() {
     client.ok("CreateTable", table("music", &KEY, None));
     assert_eq!(
         client.refused("CreateTable", table("music", &KEY, None)),
-        (
-            "ResourceInUseException".to_owned(),
-            "Table already exists: music".to_owned()
-        )
+        ("ResourceInUseException".to_owned(), "Table already exists: music".to_owned())
     );
 }
 
@@ -145,18 +121,11 @@ fn what_is_wrong_with_a_table_is_said_in_awss_words() {
     for (at, value, said) in cases {
         let mut request = good.clone();
         *request.pointer_mut(at).expect("the member is there") = value.clone();
-        assert_eq!(
-            client.invalid("CreateTable", request),
-            *said,
-            "{at} {value}"
-        );
+        assert_eq!(client.invalid("CreateTable", request), *said, "{at} {value}");
     }
     let view = table("music", &KEY, Some("EVERYTHING"));
     let said = client.invalid("CreateTable", view);
-    assert!(
-        said.contains("[NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY]"),
-        "{said}"
-    );
+    assert!(said.contains("[NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY]"), "{said}");
     assert_eq!(client.ok("ListTables", json!({}))["TableNames"], json!([]));
 }
 
@@ -188,10 +157,7 @@ fn indexes_are_described_and_their_keys_checked() {
     request["LocalSecondaryIndexes"][0]["KeySchema"] =
         json!([{ "AttributeName": "year", "KeyType": "HASH" }]);
     let said = client.invalid("CreateTable", request);
-    assert!(
-        said.contains("Index KeySchema does not have a range key"),
-        "{said}"
-    );
+    assert!(said.contains("Index KeySchema does not have a range key"), "{said}");
 }
 
 #[test]
@@ -204,17 +170,8 @@ fn tables_are_listed_in_pages() {
     let mut after = Value::Null;
     let mut pages = 0;
     loop {
-        let page = client.ok(
-            "ListTables",
-            json!({ "Limit": 3, "ExclusiveStartTableName": after }),
-        );
-        names.extend(
-            page["TableNames"]
-                .as_array()
-                .expect("names")
-                .iter()
-                .cloned(),
-        );
+        let page = client.ok("ListTables", json!({ "Limit": 3, "ExclusiveStartTableName": after }));
+        names.extend(page["TableNames"].as_array().expect("names").iter().cloned());
         pages += 1;
         after = page["LastEvaluatedTableName"].clone();
         if after.is_null() {
@@ -222,22 +179,11 @@ fn tables_are_listed_in_pages() {
         }
     }
     assert_eq!(pages, 3);
-    assert_eq!(
-        names,
-        (0..7)
-            .map(|i| json!(format!("table-{i}")))
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(names, (0..7).map(|i| json!(format!("table-{i}"))).collect::<Vec<_>>());
     let said = client.invalid("ListTables", json!({ "Limit": 0 }));
-    assert!(
-        said.ends_with("Member must have value greater than or equal to 1"),
-        "{said}"
-    );
+    assert!(said.ends_with("Member must have value greater than or equal to 1"), "{said}");
     let said = client.invalid("ListTables", json!({ "Limit": 101 }));
-    assert!(
-        said.ends_with("Member must have value less than or equal to 100"),
-        "{said}"
-    );
+    assert!(said.ends_with("Member must have value less than or equal to 100"), "{said}");
 }
 
 #[test]
@@ -265,16 +211,10 @@ fn a_stream_is_switched_on_and_off() {
         );
     }
     let off = client.ok("UpdateTable", switch(false, None));
-    assert_eq!(
-        off["TableDescription"]["LatestStreamArn"], first,
-        "its name stays"
-    );
+    assert_eq!(off["TableDescription"]["LatestStreamArn"], first, "its name stays");
     assert!(off["TableDescription"]["StreamSpecification"].is_null());
     let again = client.ok("UpdateTable", switch(true, Some("KEYS_ONLY")));
-    assert_ne!(
-        again["TableDescription"]["LatestStreamArn"], first,
-        "a new stream"
-    );
+    assert_ne!(again["TableDescription"]["LatestStreamArn"], first, "a new stream");
 }
 
 #[test]
@@ -283,10 +223,7 @@ fn streams_that_begin_in_one_millisecond_are_told_apart() {
     let mut arns = std::collections::HashSet::new();
     for _ in 0..50 {
         let made = client.ok("CreateTable", table("music", &KEY, Some("KEYS_ONLY")));
-        let arn = made["TableDescription"]["LatestStreamArn"]
-            .as_str()
-            .expect("an ARN")
-            .to_owned();
+        let arn = made["TableDescription"]["LatestStreamArn"].as_str().expect("an ARN").to_owned();
         assert!(arns.insert(arn));
         client.ok("DeleteTable", json!({ "TableName": "music" }));
     }
@@ -309,10 +246,7 @@ fn billing_changes_and_an_empty_update_is_refused() {
     assert_eq!(shown["ProvisionedThroughput"]["WriteCapacityUnits"], 4);
     assert!(shown["BillingModeSummary"].is_null());
     let said = client.invalid("UpdateTable", json!({ "TableName": "music" }));
-    assert!(
-        said.starts_with("At least one of ProvisionedThroughput, BillingMode"),
-        "{said}"
-    );
+    assert!(said.starts_with("At least one of ProvisionedThroughput, BillingMode"), "{said}");
 }
 
 #[test]
@@ -322,19 +256,10 @@ fn tags_are_set_replaced_and_taken_away() {
     let arn = &made["TableDescription"]["TableArn"];
     let tag = |key: &str, value: &str| json!({ "Key": key, "Value": value });
     let tags = || client.ok("ListTagsOfResource", json!({ "ResourceArn": arn }))["Tags"].clone();
-    client.ok(
-        "TagResource",
-        json!({ "ResourceArn": arn, "Tags": [tag("a", "1"), tag("b", "2")] }),
-    );
-    client.ok(
-        "TagResource",
-        json!({ "ResourceArn": arn, "Tags": [tag("a", "3")] }),
-    );
+    client.ok("TagResource", json!({ "ResourceArn": arn, "Tags": [tag("a", "1"), tag("b", "2")] }));
+    client.ok("TagResource", json!({ "ResourceArn": arn, "Tags": [tag("a", "3")] }));
     assert_eq!(tags(), json!([tag("b", "2"), tag("a", "3")]));
-    client.ok(
-        "UntagResource",
-        json!({ "ResourceArn": arn, "TagKeys": ["b"] }),
-    );
+    client.ok("UntagResource", json!({ "ResourceArn": arn, "TagKeys": ["b"] }));
     assert_eq!(tags(), json!([tag("a", "3")]));
     let many: Vec<Value> = (0..51).map(|i| tag(&i.to_string(), "")).collect();
     client.invalid("TagResource", json!({ "ResourceArn": arn, "Tags": many }));
@@ -349,10 +274,7 @@ fn tags_are_set_replaced_and_taken_away() {
 #[test]
 fn limits_and_endpoints_are_described() {
     let client = Client::new();
-    assert_eq!(
-        client.ok("DescribeLimits", json!({}))["TableMaxReadCapacityUnits"],
-        40_000
-    );
+    assert_eq!(client.ok("DescribeLimits", json!({}))["TableMaxReadCapacityUnits"], 40_000);
     let endpoints = client.ok("DescribeEndpoints", json!({}));
     assert_eq!(endpoints["Endpoints"][0]["Address"], "host:1");
 }
@@ -360,16 +282,7 @@ fn limits_and_endpoints_are_described() {
 #[test]
 fn bodies_and_operations_that_are_none_are_refused() {
     let client = Client::new();
-    for body in [
-        "",
-        "{",
-        "[]",
-        "null",
-        "\"x\"",
-        r#"{"TableName":3}"#,
-        "{}garbage",
-        "\u{feff}{}",
-    ] {
+    for body in ["", "{", "[]", "null", "\"x\"", r#"{"TableName":3}"#, "{}garbage", "\u{feff}{}"] {
         let failure = client
             .0
             .call("DynamoDB_20120810.DescribeTable", body.as_bytes(), "host")
@@ -378,17 +291,9 @@ fn bodies_and_operations_that_are_none_are_refused() {
         assert!(text.contains("#SerializationException"), "{body}: {text}");
         assert_eq!(failure.status, 400);
     }
-    for target in [
-        "",
-        "DynamoDB_20120810.",
-        "DynamoDB_20120810.Fly",
-        "Other.ListTables",
-    ] {
+    for target in ["", "DynamoDB_20120810.", "DynamoDB_20120810.Fly", "Other.ListTables"] {
         let failure = client.0.call(target, b"{}", "host").expect_err(target);
         let text = String::from_utf8(failure.body).expect("UTF-8");
-        assert!(
-            text.contains("#UnknownOperationException"),
-            "{target}: {text}"
-        );
+        assert!(text.contains("#UnknownOperationException"), "{target}: {text}");
     }
 }

@@ -42,14 +42,8 @@ impl Bindings {
         expressions: bool,
     ) -> Result<Self, ApiError> {
         for (given, what) in [
-            (
-                names.as_ref().map(BTreeMap::len),
-                "ExpressionAttributeNames",
-            ),
-            (
-                values.as_ref().map(BTreeMap::len),
-                "ExpressionAttributeValues",
-            ),
+            (names.as_ref().map(BTreeMap::len), "ExpressionAttributeNames"),
+            (values.as_ref().map(BTreeMap::len), "ExpressionAttributeValues"),
         ] {
             match given {
                 Some(_) if !expressions => {
@@ -68,12 +62,7 @@ impl Bindings {
         check_placeholders(names.keys(), b'#', "ExpressionAttributeNames")?;
         check_placeholders(values.keys(), b':', "ExpressionAttributeValues")?;
         item::normalize(&mut values)?;
-        Ok(Self {
-            names,
-            values,
-            used_names: RefCell::default(),
-            used_values: RefCell::default(),
-        })
+        Ok(Self { names, values, used_names: RefCell::default(), used_values: RefCell::default() })
     }
 
     /// Reads a condition; `parameter` (`ConditionExpression`, ...) begins its errors.
@@ -103,20 +92,11 @@ impl Bindings {
             bound: impl Iterator<Item = &'k String>,
             used: &BTreeSet<String>,
         ) -> Vec<&'k str> {
-            bound
-                .filter(|key| !used.contains(*key))
-                .map(String::as_str)
-                .collect()
+            bound.filter(|key| !used.contains(*key)).map(String::as_str).collect()
         }
         for (unused, what) in [
-            (
-                unused(self.names.keys(), &self.used_names.borrow()),
-                "ExpressionAttributeNames",
-            ),
-            (
-                unused(self.values.keys(), &self.used_values.borrow()),
-                "ExpressionAttributeValues",
-            ),
+            (unused(self.names.keys(), &self.used_names.borrow()), "ExpressionAttributeNames"),
+            (unused(self.values.keys(), &self.used_values.borrow()), "ExpressionAttributeValues"),
         ] {
             if !unused.is_empty() {
                 return Err(ApiError::validation(format!(

@@ -24,10 +24,7 @@ pub(crate) struct Path {
 impl Path {
     /// A whole attribute.
     pub(crate) fn of(attribute: impl Into<String>) -> Self {
-        Self {
-            attribute: attribute.into(),
-            rest: Vec::new(),
-        }
+        Self { attribute: attribute.into(), rest: Vec::new() }
     }
 
     pub(super) fn push_name(&mut self, name: String) {
@@ -51,15 +48,11 @@ impl Path {
     }
 
     pub(crate) fn get<'i>(&self, item: &'i Attributes) -> Option<&'i AttributeValue> {
-        self.rest
-            .iter()
-            .try_fold(item.get(&self.attribute)?, |value, part| {
-                match (value, part) {
-                    (AttributeValue::M(map), Part::Name(name)) => map.get(name),
-                    (AttributeValue::L(list), Part::Index(index)) => list.get(*index),
-                    _ => None,
-                }
-            })
+        self.rest.iter().try_fold(item.get(&self.attribute)?, |value, part| match (value, part) {
+            (AttributeValue::M(map), Part::Name(name)) => map.get(name),
+            (AttributeValue::L(list), Part::Index(index)) => list.get(*index),
+            _ => None,
+        })
     }
 
     /// DynamoDB's complaint if neither path may stand beside the other.
@@ -100,10 +93,7 @@ impl std::fmt::Display for Path {
 /// Refuses paths of which one lies inside another.
 pub(super) fn check_clashes(paths: &[&Path]) -> Result<(), String> {
     for (index, path) in paths.iter().enumerate() {
-        if let Some(said) = paths[..index]
-            .iter()
-            .find_map(|earlier| earlier.clash(path))
-        {
+        if let Some(said) = paths[..index].iter().find_map(|earlier| earlier.clash(path)) {
             return Err(said);
         }
     }
@@ -146,9 +136,8 @@ impl Projection {
                 .or_insert_with(|| Wanted::Inside(BTreeMap::new()));
             for part in &path.rest {
                 let Wanted::Inside(members) = node else { break };
-                node = members
-                    .entry(part.clone())
-                    .or_insert_with(|| Wanted::Inside(BTreeMap::new()));
+                node =
+                    members.entry(part.clone()).or_insert_with(|| Wanted::Inside(BTreeMap::new()));
             }
             *node = Wanted::All;
         }

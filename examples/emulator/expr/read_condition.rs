@@ -8,10 +8,7 @@ use super::token::{Kind, Tokens};
 use crate::key::type_name;
 
 pub(super) fn read<'v>(text: &str, bindings: &'v Bindings) -> Result<Condition<'v>, String> {
-    let mut reader = Reader {
-        tokens: Tokens::new(text)?,
-        bindings,
-    };
+    let mut reader = Reader { tokens: Tokens::new(text)?, bindings };
     let (condition, _) = reader.any()?;
     if !reader.tokens.at_end() {
         return Err(reader.tokens.syntax_error());
@@ -91,9 +88,7 @@ impl<'v> Reader<'_, 'v> {
                 return Err(self.tokens.syntax_error());
             }
             let high = self.operand()?;
-            [&low, &high]
-                .into_iter()
-                .try_for_each(|bound| check_ordered("BETWEEN", bound))?;
+            [&low, &high].into_iter().try_for_each(|bound| check_ordered("BETWEEN", bound))?;
             return Ok(Condition::Between(left, low, high));
         }
         if self.tokens.eat_keyword("IN") {
@@ -113,9 +108,7 @@ impl<'v> Reader<'_, 'v> {
         let right = self.operand()?;
         check_distinct(symbol, &left, &right)?;
         if !matches!(comparison, Comparison::Equal | Comparison::NotEqual) {
-            [&left, &right]
-                .into_iter()
-                .try_for_each(|side| check_ordered(symbol, side))?;
+            [&left, &right].into_iter().try_for_each(|side| check_ordered(symbol, side))?;
         }
         Ok(Condition::Compare(left, comparison, right))
     }
@@ -237,10 +230,10 @@ fn check_type_name(operand: &Operand<'_>) -> Result<(), String> {
              attribute_type, operand type: {}",
             type_name(other)
         )),
-        Operand::Path(_) | Operand::Size(_) => Err(
-            "Incorrect operand type for operator or function; operator or function: \
+        Operand::Path(_) | Operand::Size(_) => {
+            Err("Incorrect operand type for operator or function; operator or function: \
              attribute_type, operand type: M"
-                .to_owned(),
-        ),
+                .to_owned())
+        }
     }
 }

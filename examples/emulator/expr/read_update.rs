@@ -8,10 +8,7 @@ use super::token::{Kind, Tokens};
 use super::update::{SetOperand, SetValue, Update};
 
 pub(super) fn read<'v>(text: &str, bindings: &'v Bindings) -> Result<Update<'v>, String> {
-    let mut reader = Reader {
-        tokens: Tokens::new(text)?,
-        bindings,
-    };
+    let mut reader = Reader { tokens: Tokens::new(text)?, bindings };
     let update = reader.clauses()?;
     check_clashes(&update.targets().collect::<Vec<_>>())?;
     Ok(update)
@@ -66,10 +63,8 @@ impl<'v> Reader<'_, 'v> {
         clause: &str,
     ) -> Result<(Path, &'v AttributeValue), String> {
         let value = self.bindings.value(self.tokens.take(Kind::Value)?)?;
-        let set = matches!(
-            value,
-            AttributeValue::Ss(_) | AttributeValue::Ns(_) | AttributeValue::Bs(_)
-        );
+        let set =
+            matches!(value, AttributeValue::Ss(_) | AttributeValue::Ns(_) | AttributeValue::Bs(_));
         if set || (clause == "ADD" && matches!(value, AttributeValue::N(_))) {
             return Ok((path, value));
         }

@@ -36,12 +36,7 @@ const MAX_DEPTH: usize = 100;
 
 impl<'s> Tokens<'s> {
     pub(super) fn new(source: &'s str) -> Result<Self, String> {
-        let mut this = Self {
-            source,
-            tokens: Vec::new(),
-            next: 0,
-            depth: 0,
-        };
+        let mut this = Self { source, tokens: Vec::new(), next: 0, depth: 0 };
         let mut at = 0;
         let mut unreadable = None;
         while let Some(first) = source[at..].chars().next() {
@@ -75,9 +70,7 @@ impl<'s> Tokens<'s> {
 
     /// The text of the token `ahead` places on, or "".
     pub(super) fn text_at(&self, ahead: usize) -> &'s str {
-        self.tokens
-            .get(self.next + ahead)
-            .map_or("", |token| token.text)
+        self.tokens.get(self.next + ahead).map_or("", |token| token.text)
     }
 
     pub(super) fn advance(&mut self) {
@@ -90,9 +83,7 @@ impl<'s> Tokens<'s> {
 
     /// Takes the token if it is this symbol.
     pub(super) fn eat(&mut self, symbol: &str) -> bool {
-        let found = self
-            .peek()
-            .is_some_and(|t| t.kind == Kind::Symbol && t.text == symbol);
+        let found = self.peek().is_some_and(|t| t.kind == Kind::Symbol && t.text == symbol);
         self.next += usize::from(found);
         found
     }
@@ -105,16 +96,11 @@ impl<'s> Tokens<'s> {
     }
 
     pub(super) fn is_keyword(&self, keyword: &str) -> bool {
-        self.peek()
-            .is_some_and(|t| t.kind == Kind::Name && t.text.eq_ignore_ascii_case(keyword))
+        self.peek().is_some_and(|t| t.kind == Kind::Name && t.text.eq_ignore_ascii_case(keyword))
     }
 
     pub(super) fn expect(&mut self, symbol: &str) -> Result<(), String> {
-        if self.eat(symbol) {
-            Ok(())
-        } else {
-            Err(self.syntax_error())
-        }
+        if self.eat(symbol) { Ok(()) } else { Err(self.syntax_error()) }
     }
 
     /// Takes a token of this kind.
@@ -130,9 +116,7 @@ impl<'s> Tokens<'s> {
 
     /// Takes a function's name with its opening parenthesis, if that is what comes.
     pub(super) fn eat_function(&mut self) -> Option<&'s str> {
-        let name = self
-            .peek()
-            .filter(|t| t.kind == Kind::Name && !t.text.starts_with('#'))?;
+        let name = self.peek().filter(|t| t.kind == Kind::Name && !t.text.starts_with('#'))?;
         if self.text_at(1) != "(" {
             return None;
         }
@@ -163,16 +147,10 @@ impl<'s> Tokens<'s> {
             let near = self.tokens.last().map_or(self.source, |last| last.text);
             return format!("Syntax error; token: \"<EOF>\", near: \"{near}\"");
         };
-        let first = self
-            .tokens
-            .get(self.next.wrapping_sub(1))
-            .unwrap_or(offending);
+        let first = self.tokens.get(self.next.wrapping_sub(1)).unwrap_or(offending);
         let last = self.tokens.get(self.next + 1).unwrap_or(offending);
         let near = &self.source[first.start..end(last)];
-        format!(
-            "Syntax error; token: \"{}\", near: \"{near}\"",
-            offending.text
-        )
+        format!("Syntax error; token: \"{}\", near: \"{near}\"", offending.text)
     }
 
     /// A document path: `a`, `#a.b[2].c`.
@@ -200,10 +178,7 @@ impl<'s> Tokens<'s> {
 fn lex(rest: &str) -> (Option<Kind>, usize) {
     let bytes = rest.as_bytes();
     let word = |from: usize| {
-        from + bytes[from..]
-            .iter()
-            .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
-            .count()
+        from + bytes[from..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count()
     };
     match bytes[0] {
         b'#' | b':' => match word(1) {
@@ -212,10 +187,7 @@ fn lex(rest: &str) -> (Option<Kind>, usize) {
             end => (Some(Kind::Value), end),
         },
         b'a'..=b'z' | b'A'..=b'Z' | b'_' => (Some(Kind::Name), word(0)),
-        b'0'..=b'9' => (
-            Some(Kind::Index),
-            bytes.iter().take_while(|b| b.is_ascii_digit()).count(),
-        ),
+        b'0'..=b'9' => (Some(Kind::Index), bytes.iter().take_while(|b| b.is_ascii_digit()).count()),
         b'<' if matches!(bytes.get(1), Some(b'=' | b'>')) => (Some(Kind::Symbol), 2),
         b'>' if bytes.get(1) == Some(&b'=') => (Some(Kind::Symbol), 2),
         b'<' | b'>' | b'=' | b'(' | b')' | b'[' | b']' | b'.' | b',' | b'+' | b'-' => {

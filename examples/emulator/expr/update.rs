@@ -44,11 +44,7 @@ impl Update<'_> {
     /// Every path that the update writes to.
     pub(crate) fn targets(&self) -> impl Iterator<Item = &Path> {
         let with_value = self.add.iter().chain(&self.delete).map(|(path, _)| path);
-        self.set
-            .iter()
-            .map(|(path, _)| path)
-            .chain(&self.remove)
-            .chain(with_value)
+        self.set.iter().map(|(path, _)| path).chain(&self.remove).chain(with_value)
     }
 
     /// The item as the update leaves it. All values are taken from the item as it was,
@@ -101,10 +97,9 @@ impl SetValue<'_> {
 impl SetOperand<'_> {
     fn of(&self, item: &Attributes) -> Result<AttributeValue, ApiError> {
         match self {
-            Self::Path(path) => path
-                .get(item)
-                .cloned()
-                .ok_or_else(|| ApiError::validation(NO_ATTRIBUTE)),
+            Self::Path(path) => {
+                path.get(item).cloned().ok_or_else(|| ApiError::validation(NO_ATTRIBUTE))
+            }
             Self::Value(value) => Ok((*value).clone()),
             Self::IfNotExists(path, otherwise) => match path.get(item) {
                 Some(value) => Ok(value.clone()),
@@ -125,15 +120,11 @@ impl SetOperand<'_> {
 /// The map or list that holds the last part of a nested path.
 fn parent<'i>(item: &'i mut Attributes, path: &Path) -> Option<&'i mut AttributeValue> {
     let (_, above) = path.rest().split_last()?;
-    above
-        .iter()
-        .try_fold(item.get_mut(path.attribute())?, |value, part| {
-            match (value, part) {
-                (AttributeValue::M(map), Part::Name(name)) => map.get_mut(name),
-                (AttributeValue::L(list), Part::Index(index)) => list.get_mut(*index),
-                _ => None,
-            }
-        })
+    above.iter().try_fold(item.get_mut(path.attribute())?, |value, part| match (value, part) {
+        (AttributeValue::M(map), Part::Name(name)) => map.get_mut(name),
+        (AttributeValue::L(list), Part::Index(index)) => list.get_mut(*index),
+        _ => None,
+    })
 }
 
 fn set(item: &mut Attributes, path: &Path, value: AttributeValue) -> Result<(), ApiError> {
@@ -218,16 +209,8 @@ fn difference(
 ) -> Result<Option<Left>, ApiError> {
     fn without<T: Ord + Clone>(old: &[T], given: &[T], into: fn(Vec<T>) -> AttributeValue) -> Left {
         let gone: BTreeSet<&T> = given.iter().collect();
-        let rest: Vec<T> = old
-            .iter()
-            .filter(|member| !gone.contains(member))
-            .cloned()
-            .collect();
-        if rest.is_empty() {
-            Left::Nothing
-        } else {
-            Left::Some(into(rest))
-        }
+        let rest: Vec<T> = old.iter().filter(|member| !gone.contains(member)).cloned().collect();
+        if rest.is_empty() { Left::Nothing } else { Left::Some(into(rest)) }
     }
     Ok(Some(match (old, given) {
         (None, _) => return Ok(None),
@@ -259,9 +242,7 @@ pub(crate) fn from_legacy(
         }
         match (action.as_deref().unwrap_or("PUT"), value.as_ref()) {
             ("PUT", Some(value)) => {
-                update
-                    .set
-                    .push((path, SetValue::Is(SetOperand::Value(value))));
+                update.set.push((path, SetValue::Is(SetOperand::Value(value))));
             }
             ("ADD", Some(value @ AttributeValue::L(_))) => {
                 // Only the legacy form appends to lists; what is no list yet becomes one.

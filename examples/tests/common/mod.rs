@@ -17,10 +17,8 @@ impl Client {
     /// With a table `things` of partition key `pk` (a string), whose stream shows everything.
     pub fn with_table() -> Self {
         let client = Self::new();
-        client.ok(
-            "CreateTable",
-            table("things", &[("pk", "S", "HASH")], Some("NEW_AND_OLD_IMAGES")),
-        );
+        client
+            .ok("CreateTable", table("things", &[("pk", "S", "HASH")], Some("NEW_AND_OLD_IMAGES")));
         client
     }
 
@@ -28,25 +26,13 @@ impl Client {
     pub fn with_sorted_table() -> Self {
         let client = Self::new();
         let keys = [("pk", "S", "HASH"), ("sk", "N", "RANGE")];
-        client.ok(
-            "CreateTable",
-            table("things", &keys, Some("NEW_AND_OLD_IMAGES")),
-        );
+        client.ok("CreateTable", table("things", &keys, Some("NEW_AND_OLD_IMAGES")));
         client
     }
 
     fn call(&self, operation: &str, body: &Value) -> Result<Value, (String, String)> {
-        let streams = [
-            "ListStreams",
-            "DescribeStream",
-            "GetShardIterator",
-            "GetRecords",
-        ];
-        let api = if streams.contains(&operation) {
-            "DynamoDBStreams"
-        } else {
-            "DynamoDB"
-        };
+        let streams = ["ListStreams", "DescribeStream", "GetShardIterator", "GetRecords"];
+        let api = if streams.contains(&operation) { "DynamoDBStreams" } else { "DynamoDB" };
         let target = format!("{api}_20120810.{operation}");
         let read = |bytes: &[u8]| match bytes {
             b"" => Value::Null,
@@ -58,10 +44,7 @@ impl Client {
                 let body = read(&failure.body);
                 let kind = body["__type"].as_str().expect("a type");
                 let name = kind.split('#').next_back().expect("a name").to_owned();
-                Err((
-                    name,
-                    body["message"].as_str().expect("a message").to_owned(),
-                ))
+                Err((name, body["message"].as_str().expect("a message").to_owned()))
             }
         }
     }
@@ -112,10 +95,7 @@ impl Client {
     /// Every record of a stream, from its beginning.
     pub fn records(&self, arn: &str) -> Vec<Value> {
         let described = self.ok("DescribeStream", json!({ "StreamArn": arn }));
-        let shards = described["StreamDescription"]["Shards"]
-            .as_array()
-            .expect("shards")
-            .clone();
+        let shards = described["StreamDescription"]["Shards"].as_array().expect("shards").clone();
         let mut records = Vec::new();
         for shard in shards {
             let mut iterator = self.ok(
@@ -143,10 +123,7 @@ impl Client {
     /// The ARN of a table's newest stream.
     pub fn stream_arn(&self, table: &str) -> String {
         let table = self.ok("DescribeTable", json!({ "TableName": table }));
-        table["Table"]["LatestStreamArn"]
-            .as_str()
-            .expect("a stream")
-            .to_owned()
+        table["Table"]["LatestStreamArn"].as_str().expect("a stream").to_owned()
     }
 }
 

@@ -24,21 +24,14 @@ impl Process {
         output.read_line(&mut line).expect("a line");
         let (_, address) = line.trim().split_once("http://").expect("its address");
         let address = address.to_owned();
-        Self {
-            child,
-            output,
-            address,
-        }
+        Self { child, output, address }
     }
 
     /// Sends a signal that asks the process to end, and waits until it has.
     #[cfg(unix)]
     pub fn stop(mut self, signal: &str) -> (ExitStatus, String) {
         let id = self.child.id().to_string();
-        let sent = Command::new("kill")
-            .args([signal, &id])
-            .status()
-            .expect("kill runs");
+        let sent = Command::new("kill").args([signal, &id]).status().expect("kill runs");
         assert!(sent.success());
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).expect("UTF-8");

@@ -46,9 +46,7 @@ macro_rules! convert {
                 Theirs::Bool(flag) => AttributeValue::Bool(*flag),
                 Theirs::L(list) => AttributeValue::L(list.iter().map($name).collect()),
                 Theirs::M(map) => AttributeValue::M(
-                    map.iter()
-                        .map(|(name, value)| (name.clone(), $name(value)))
-                        .collect(),
+                    map.iter().map(|(name, value)| (name.clone(), $name(value))).collect(),
                 ),
                 other => panic!("not used by these tests: {other:?}"),
             }
@@ -60,10 +58,7 @@ convert!(streamed_value, streams);
 
 /// An image in a record, as the library's own attributes.
 pub fn streamed(image: &HashMap<String, streams::types::AttributeValue>) -> Attributes {
-    image
-        .iter()
-        .map(|(name, value)| (name.clone(), streamed_value(value)))
-        .collect()
+    image.iter().map(|(name, value)| (name.clone(), streamed_value(value))).collect()
 }
 
 /// An item to be put.
@@ -81,9 +76,7 @@ pub fn to_sdk(item: &Attributes) -> HashMap<String, dynamodb::types::AttributeVa
             other => panic!("not used by these tests: {other:?}"),
         }
     }
-    item.iter()
-        .map(|(name, ours)| (name.clone(), value(ours)))
-        .collect()
+    item.iter().map(|(name, ours)| (name.clone(), value(ours))).collect()
 }
 
 /// Makes table `name` of partition key `pk` (a string), with a stream; returns the stream's ARN.
@@ -97,10 +90,8 @@ pub async fn create_table(
         .attribute_name("pk")
         .attribute_type(t::ScalarAttributeType::S)
         .build();
-    let key = t::KeySchemaElement::builder()
-        .attribute_name("pk")
-        .key_type(t::KeyType::Hash)
-        .build();
+    let key =
+        t::KeySchemaElement::builder().attribute_name("pk").key_type(t::KeyType::Hash).build();
     let made = client
         .create_table()
         .table_name(name)
@@ -118,9 +109,7 @@ pub async fn create_table(
         .await
         .expect("a table");
     let table = made.table_description.expect("a description");
-    table
-        .latest_stream_arn
-        .expect("the stream's name is there at once")
+    table.latest_stream_arn.expect("the stream's name is there at once")
 }
 
 /// Iterators at the beginning of each of a stream's shards, or at its latest.
@@ -129,17 +118,8 @@ pub async fn iterators(
     arn: &str,
     kind: streams::types::ShardIteratorType,
 ) -> Vec<String> {
-    let described = client
-        .describe_stream()
-        .stream_arn(arn)
-        .send()
-        .await
-        .expect("a stream");
-    let shards = described
-        .stream_description
-        .expect("a description")
-        .shards
-        .expect("shards");
+    let described = client.describe_stream().stream_arn(arn).send().await.expect("a stream");
+    let shards = described.stream_description.expect("a description").shards.expect("shards");
     let mut iterators = Vec::new();
     for shard in shards {
         let id = shard.shard_id.expect("an id");
