@@ -120,10 +120,7 @@ impl fmt::Display for Error {
                 write!(f, "the stream `{arn}` is closed and takes no more records")
             }
             Self::Trimmed { earliest } => {
-                write!(
-                    f,
-                    "the position is trimmed; the earliest that can be read is {earliest}"
-                )
+                write!(f, "the position is trimmed; the earliest that can be read is {earliest}")
             }
             Self::InvalidArn { given, problem } => write!(
                 f,
@@ -136,10 +133,7 @@ impl fmt::Display for Error {
                  `.` and `-`"
             ),
             Self::InvalidSequenceNumber { given } => {
-                write!(
-                    f,
-                    "`{given}` is no sequence number: allowed are 21 to 40 decimal digits"
-                )
+                write!(f, "`{given}` is no sequence number: allowed are 21 to 40 decimal digits")
             }
             Self::SequenceNumberOutOfShard { given, starting } => {
                 write!(
@@ -151,35 +145,16 @@ impl fmt::Display for Error {
                 write!(f, "this store did not make the shard iterator: {problem}")
             }
             Self::ExpiredIterator { age_ms, life_ms } => {
-                write!(
-                    f,
-                    "the shard iterator is {age_ms} ms old; iterators live {life_ms} ms"
-                )
+                write!(f, "the shard iterator is {age_ms} ms old; iterators live {life_ms} ms")
             }
             Self::InvalidLimit { given, allowed } => {
-                write!(
-                    f,
-                    "the limit {given} is not from {} to {}",
-                    allowed.start(),
-                    allowed.end()
-                )
+                write!(f, "the limit {given} is not from {} to {}", allowed.start(), allowed.end())
             }
             Self::BatchTooLong { given, allowed } => {
-                write!(
-                    f,
-                    "a batch of {given} changes; at most {allowed} are allowed"
-                )
+                write!(f, "a batch of {given} changes; at most {allowed} are allowed")
             }
-            Self::UnknownWord {
-                what,
-                given,
-                allowed,
-            } => {
-                write!(
-                    f,
-                    "unknown {what} `{given}`: allowed are {}",
-                    allowed.join(", ")
-                )
+            Self::UnknownWord { what, given, allowed } => {
+                write!(f, "unknown {what} `{given}`: allowed are {}", allowed.join(", "))
             }
             Self::InvalidKeySchema { problem } => write!(
                 f,

@@ -22,10 +22,7 @@ mod append;
 mod cursor;
 mod directory;
 pub mod implementation;
-#[expect(
-    clippy::module_inception,
-    reason = "the log is what this module is named after"
-)]
+#[expect(clippy::module_inception, reason = "the log is what this module is named after")]
 mod log;
 mod pins;
 mod position;

@@ -62,10 +62,7 @@ struct ListKey {
 
 impl ListKey {
     fn of(arn: &StreamArn) -> Self {
-        Self {
-            table: arn.table_name().into(),
-            arn: arn.to_shared(),
-        }
+        Self { table: arn.table_name().into(), arn: arn.to_shared() }
     }
 }
 
@@ -105,19 +102,12 @@ impl Store {
         let shards = config.checked_shards()?;
         let info = config.into_info(self.now_ms())?;
         let key = ListKey::of(info.arn());
-        let mut listed = self
-            .0
-            .listed
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = listed.get(&key) {
             return Ok(known.clone());
         }
         let stream = Stream::create(info, shards, Arc::clone(&self.0.context));
-        self.0
-            .by_arn
-            .pin()
-            .insert(Arc::clone(&key.arn), stream.clone());
+        self.0.by_arn.pin().insert(Arc::clone(&key.arn), stream.clone());
         listed.insert(key, stream.clone());
         Ok(stream)
     }
@@ -133,9 +123,7 @@ impl Store {
 
     fn with_stream<R>(&self, arn: &str, f: impl FnOnce(&Stream) -> R) -> Result<R, Error> {
         let streams = self.0.by_arn.pin();
-        let stream = streams
-            .get(arn)
-            .ok_or_else(|| Error::StreamNotFound { arn: arn.into() })?;
+        let stream = streams.get(arn).ok_or_else(|| Error::StreamNotFound { arn: arn.into() })?;
         Ok(f(stream))
     }
 
@@ -178,8 +166,7 @@ impl Store {
         from: Position,
         limit: usize,
     ) -> Result<Page, Error> {
-        self.stream(arn)?
-            .get_records(shard, from, ReadLimits::records(limit))
+        self.stream(arn)?.get_records(shard, from, ReadLimits::records(limit))
     }
 
     /// How many records a shard has ever taken, trimmed ones included: where a reader begins who wants
@@ -224,16 +211,10 @@ impl Store {
         limit: usize,
     ) -> Result<StreamList, Error> {
         if !(1..=LIST_LIMIT).contains(&limit) {
-            return Err(Error::InvalidLimit {
-                given: limit,
-                allowed: 1..=LIST_LIMIT,
-            });
+            return Err(Error::InvalidLimit { given: limit, allowed: 1..=LIST_LIMIT });
         }
         let after = after.map(StreamArn::parse).transpose()?;
-        let first_of_table = table.map(|table| ListKey {
-            table: table.into(),
-            arn: "".into(),
-        });
+        let first_of_table = table.map(|table| ListKey { table: table.into(), arn: "".into() });
         let from = match (after.as_ref().map(ListKey::of), first_of_table) {
             (Some(after), Some(first)) if after < first => Bound::Included(first),
             (Some(after), _) => Bound::Excluded(after),
@@ -246,10 +227,7 @@ impl Store {
             .take_while(|(key, _)| table.is_none_or(|table| *key.table == *table))
             .map(|(_, stream)| stream);
         let streams: Vec<Stream> = rest.by_ref().take(limit).cloned().collect();
-        Ok(StreamList {
-            more: rest.next().is_some(),
-            streams,
-        })
+        Ok(StreamList { more: rest.next().is_some(), streams })
     }
 
     /// Removes a stream and gives its memory back. Handles that are still held read nothing more from
@@ -264,11 +242,7 @@ impl Store {
     /// Blocks other registrations and listings for a moment; neither puts nor reads.
     pub fn remove_stream(&self, arn: &str) -> Result<(), Error> {
         let stream = self.stream(arn)?;
-        let mut listed = self
-            .0
-            .listed
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
         let known = listed.remove(&ListKey::of(stream.info().arn()));
         let known = known.ok_or_else(|| Error::StreamNotFound { arn: arn.into() })?;
         self.0.by_arn.pin().remove(arn);
@@ -303,9 +277,7 @@ impl Default for Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store")
-            .field("streams", &self.0.by_arn.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Store").field("streams", &self.0.by_arn.len()).finish_non_exhaustive()
     }
 }
 
@@ -392,12 +364,7 @@ pub struct StreamConfig {
 #[derive(Debug, Clone)]
 enum Naming {
     Arn(StreamArn),
-    Parts {
-        table: String,
-        region: String,
-        account: String,
-        created_ms: Option<u64>,
-    },
+    Parts { table: String, region: String, account: String, created_ms: Option<u64> },
 }
 
 impl StreamConfig {
@@ -409,22 +376,12 @@ impl StreamConfig {
             account: "000000000000".to_owned(),
             created_ms: None,
         };
-        Self {
-            naming,
-            key_schema,
-            view_type,
-            shards: 1,
-        }
+        Self { naming, key_schema, view_type, shards: 1 }
     }
 
     /// A stream whose ARN is given; its label says when it was enabled.
     pub fn with_arn(arn: StreamArn, key_schema: KeySchema, view_type: StreamViewType) -> Self {
-        Self {
-            naming: Naming::Arn(arn),
-            key_schema,
-            view_type,
-            shards: 1,
-        }
+        Self { naming: Naming::Arn(arn), key_schema, view_type, shards: 1 }
     }
 
     /// The region in the ARN. Changes nothing when the ARN was given.
@@ -463,26 +420,20 @@ impl StreamConfig {
         if allowed.contains(&self.shards) {
             Ok(self.shards as u32)
         } else {
-            Err(Error::InvalidLimit {
-                given: self.shards,
-                allowed,
-            })
+            Err(Error::InvalidLimit { given: self.shards, allowed })
         }
     }
 
     fn into_info(self, now_ms: u64) -> Result<StreamInfo, Error> {
         match self.naming {
             Naming::Arn(arn) => Ok(StreamInfo::with_arn(arn, self.key_schema, self.view_type)),
-            Naming::Parts {
-                table,
-                region,
-                account,
-                created_ms,
-            } => StreamInfo::builder(table, self.key_schema, self.view_type)
-                .region(region)
-                .account(account)
-                .created_ms(created_ms.unwrap_or(now_ms))
-                .build(),
+            Naming::Parts { table, region, account, created_ms } => {
+                StreamInfo::builder(table, self.key_schema, self.view_type)
+                    .region(region)
+                    .account(account)
+                    .created_ms(created_ms.unwrap_or(now_ms))
+                    .build()
+            }
         }
     }
 }

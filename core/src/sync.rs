@@ -33,7 +33,7 @@ pub(crate) use native::*;
 /// representation; production trusts the allocator's zeroed pages.)
 pub(crate) unsafe trait Zeroable: Sized {
     /// The value that zero bytes stand for.
-    #[cfg_attr(not(streamcore_loom), expect(dead_code, reason = "only the models build values"))]
+    #[cfg_attr(not(streamcore_loom), allow(dead_code, reason = "only the models build values"))]
     fn zeroed() -> Self;
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use streamcore::log::{
-    BatchError, Cursor, Log, LogOptions, MAX_BATCH, Next, Position, Ready, SealOutcome, Sealed, Trimmed,
-    WaitOutcome,
+    BatchError, Cursor, Log, LogOptions, MAX_BATCH, Next, Position, Ready, SealOutcome, Sealed,
+    Trimmed, WaitOutcome,
 };
 
 fn filled(count: u64) -> Log<u64> {
@@ -101,7 +101,10 @@ fn a_guard_keeps_its_segment_and_no_other() {
     }
     let guard = log.read(Position::new(50_000), 10).unwrap();
     log.trim(Position::new(100_000));
-    assert!(Arc::strong_count(&token) <= 2 * 4096 + 1, "one segment is held, the last is not whole");
+    assert!(
+        Arc::strong_count(&token) <= 2 * 4096 + 1,
+        "one segment is held, the last is not whole"
+    );
     assert_eq!(guard.iter().count(), 10);
     assert_eq!(log.stats().pins, 0, "pins inside retained segments");
     drop(guard);
@@ -128,7 +131,11 @@ fn retention_keeps_at_least_the_last_records_and_recycles_memory() {
         log.append(value).unwrap();
     }
     let snapshot = log.snapshot();
-    assert!(snapshot.len() >= 5_000 && snapshot.len() <= 5_000 + 2 * 4096 + 64, "{}", snapshot.len());
+    assert!(
+        snapshot.len() >= 5_000 && snapshot.len() <= 5_000 + 2 * 4096 + 64,
+        "{}",
+        snapshot.len()
+    );
     assert!(log.stats().blocks <= 6, "{:?}", log.stats());
     assert_eq!(all(&log).first(), Some(&snapshot.start().get()));
 }
@@ -169,7 +176,7 @@ fn a_sealed_log_gives_its_last_segment_back_whichever_comes_first() {
 #[test]
 fn a_cursor_reads_waits_and_closes() {
     let log = Arc::new(filled(2));
-    let mut cursor: Cursor<Arc<Log<u64>>> = log.cursor_shared(Position::ZERO);
+    let mut cursor: Cursor<Arc<Log<u64>>> = Cursor::new(Arc::clone(&log), Position::ZERO);
     assert_eq!(cursor.next(), Ok(Next::Record(Position::ZERO, &0)));
     assert_eq!(cursor.next(), Ok(Next::Record(Position::new(1), &1)));
     assert_eq!(cursor.next(), Ok(Next::Pending));
@@ -202,7 +209,7 @@ fn a_cursor_that_fell_behind_is_told_where_to_go_on() {
 fn waiting_leaves_nothing_behind() {
     let log = Arc::new(Log::<u64>::new());
     for _ in 0..1_000 {
-        let mut cursor = log.cursor_shared(Position::ZERO);
+        let mut cursor = Cursor::new(Arc::clone(&log), Position::ZERO);
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(cursor.poll_ready(&mut context).is_pending());
         assert!(cursor.poll_ready(&mut context).is_pending());
@@ -238,7 +245,7 @@ fn zero_sized_and_large_values_work() {
 
 #[test]
 fn a_panicking_drop_is_contained_and_the_rest_is_dropped() {
-    struct Fuse(Arc<()>, bool);
+    struct Fuse(#[expect(dead_code, reason = "counts")] Arc<()>, bool);
     impl Drop for Fuse {
         fn drop(&mut self) {
             assert!(!self.1, "planted");

@@ -95,11 +95,7 @@ impl<T> fmt::Display for BatchError<T> {
         match self {
             Self::Sealed(_) => Sealed(()).fmt(f),
             Self::TooLong(values) => {
-                write!(
-                    f,
-                    "a batch of {} records; at most {MAX_BATCH} are allowed",
-                    values.len()
-                )
+                write!(f, "a batch of {} records; at most {MAX_BATCH} are allowed", values.len())
             }
         }
     }

@@ -85,23 +85,13 @@ impl<T, S> Log<T, S> {
     pub fn cursor(&self, from: Position) -> Cursor<&Self> {
         Cursor::new(self, from)
     }
-
-    /// A cursor that shares ownership of the log.
-    pub fn cursor_shared(self: &Arc<Self>, from: Position) -> Cursor<Arc<Self>> {
-        Cursor::new(Arc::clone(self), from)
-    }
 }
 
 impl<H: LogHandle + Clone> Cursor<H> {
-    /// A cursor whose next record is the one at `from`.
+    /// A cursor whose next record is the one at `from`; with an `Arc<Log>` as the handle it shares
+    /// ownership of the log.
     pub fn new(handle: H, from: Position) -> Self {
-        Self {
-            pin: None,
-            node: None,
-            next: from,
-            visible: Position::ZERO,
-            handle,
-        }
+        Self { pin: None, node: None, next: from, visible: Position::ZERO, handle }
     }
 
     /// The position of the next record.
@@ -125,20 +115,13 @@ impl<H: LogHandle + Clone> Cursor<H> {
     ///
     /// Lock-free; wait-free while records are known to be there.
     #[inline]
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "an iterator cannot lend from itself"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend from itself")]
     pub fn next(&mut self) -> Result<Next<'_, H::Value>, Trimmed> {
         if self.next >= self.visible && !self.look() {
             return Ok(self.nothing());
         }
         let place = Geometry::<H::Value>::locate(self.next);
-        if self
-            .pin
-            .as_ref()
-            .is_none_or(|pin| pin.segment() != place.segment)
-        {
+        if self.pin.as_ref().is_none_or(|pin| pin.segment() != place.segment) {
             self.enter()?;
         }
         let position = self.next;
@@ -284,11 +267,7 @@ impl<H: LogHandle + Clone> Cursor<H> {
         }
         // Reserved before our bit was there: its writer owes us no wake.
         let log = self.handle.log();
-        if self.next < log.reserved_in(tail) {
-            Sleep::InSteps
-        } else {
-            Sleep::UntilWoken
-        }
+        if self.next < log.reserved_in(tail) { Sleep::InSteps } else { Sleep::UntilWoken }
     }
 
     fn look_for_news(&mut self) -> Option<Ready> {
@@ -322,9 +301,7 @@ impl<H: LogHandle> Drop for Cursor<H> {
 
 impl<H: LogHandle> fmt::Debug for Cursor<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cursor")
-            .field("position", &self.next)
-            .finish_non_exhaustive()
+        f.debug_struct("Cursor").field("position", &self.next).finish_non_exhaustive()
     }
 }
 
@@ -400,10 +377,7 @@ pub struct NeverVisible {
 impl fmt::Display for NeverVisible {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { position, end } = self;
-        write!(
-            f,
-            "position {position} will never be visible: the log is sealed and ends at {end}"
-        )
+        write!(f, "position {position} will never be visible: the log is sealed and ends at {end}")
     }
 }
 

@@ -60,10 +60,7 @@ impl Entry {
     const fn of(segment: SegmentNo) -> Self {
         let shifted = segment.get() + FIRST_ROW;
         let bits = shifted.ilog2();
-        Self {
-            row: (bits - FIRST_ROW.ilog2()) as usize,
-            index: (shifted - (1 << bits)) as usize,
-        }
+        Self { row: (bits - FIRST_ROW.ilog2()) as usize, index: (shifted - (1 << bits)) as usize }
     }
 }
 
@@ -108,10 +105,7 @@ impl<T> Found<T> {
 
 impl<T> Directory<T> {
     pub(crate) fn new() -> Self {
-        Self {
-            rows: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
-            values: PhantomData,
-        }
+        Self { rows: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())), values: PhantomData }
     }
 
     /// What stands in the entry of `segment`.
@@ -137,10 +131,7 @@ impl<T> Directory<T> {
         match installed {
             Ok(_) => Installed::Ours,
             Err(other) => match Found::from_ptr(other) {
-                Found::Block(theirs) => Installed::Theirs {
-                    block: theirs,
-                    ours: fresh,
-                },
+                Found::Block(theirs) => Installed::Theirs { block: theirs, ours: fresh },
                 Found::Nothing | Found::Tombstone => Installed::TooLate { ours: fresh },
             },
         }
@@ -200,9 +191,7 @@ impl<T> Directory<T> {
 
     #[cold]
     fn make_row(&self, row: usize) -> NonNull<AtomicPtr<Header>> {
-        let Some(place) = self.rows.get(row) else {
-            out_of_positions()
-        };
+        let Some(place) = self.rows.get(row) else { out_of_positions() };
         let fresh = allocate_row(row_len(row));
         let made = place.compare_exchange(
             ptr::null_mut(),
@@ -237,10 +226,7 @@ pub(crate) enum Installed<T> {
     /// The block that was offered is the segment now.
     Ours,
     /// Another block was there first; the offered one comes back.
-    Theirs {
-        block: SegmentRef<T>,
-        ours: SegmentRef<T>,
-    },
+    Theirs { block: SegmentRef<T>, ours: SegmentRef<T> },
     /// The segment lived and is gone; the offered block comes back.
     TooLate { ours: SegmentRef<T> },
 }
@@ -305,10 +291,7 @@ mod tests {
             assert_eq!(Entry::of(SegmentNo::new(number)), expected);
             expected.index += 1;
             if expected.index == row_len(expected.row) {
-                expected = Entry {
-                    row: expected.row + 1,
-                    index: 0,
-                };
+                expected = Entry { row: expected.row + 1, index: 0 };
             }
         }
     }
@@ -316,10 +299,7 @@ mod tests {
     #[test]
     fn an_unmade_row_answers_nothing() {
         let directory = Directory::<u64>::new();
-        assert!(matches!(
-            directory.find(SegmentNo::new(1 << 40)),
-            Found::Nothing
-        ));
+        assert!(matches!(directory.find(SegmentNo::new(1 << 40)), Found::Nothing));
         assert!(directory.pin_word(SegmentNo::new(3)).is_none());
     }
 

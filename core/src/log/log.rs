@@ -158,10 +158,7 @@ impl<T, S> Log<T, S> {
         let mut pins = 0;
         let mut segment = Geometry::<T>::locate(trimmed).segment;
         while Geometry::<T>::first(segment) < published {
-            pins += self
-                .directory
-                .pin_word(segment)
-                .map_or(0, |word| u64::from(word.readers()));
+            pins += self.directory.pin_word(segment).map_or(0, |word| u64::from(word.readers()));
             segment = segment.next();
         }
         LogStats {

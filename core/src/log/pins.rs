@@ -123,11 +123,7 @@ impl PinWord {
         // Release pairs with `pin` (the horizon that was raised before) and with `claim` (the values
         // that the trimmer saw through the watermark).
         let before = Pins(self.0.fetch_or(TRIMMED, Ordering::Release));
-        if before.readers() == 0 {
-            Leave::TryClaim
-        } else {
-            Leave::Done
-        }
+        if before.readers() == 0 { Leave::TryClaim } else { Leave::Done }
     }
 
     /// Makes the caller the owner of a trimmed segment in which nobody is, if nobody else is it.

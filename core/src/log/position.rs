@@ -117,11 +117,7 @@ impl<T> Geometry<T> {
     };
 
     /// log2 of the slots of the first segment.
-    const FIRST_BITS: u32 = if cfg!(streamcore_loom) {
-        1
-    } else {
-        MIN_SLOTS.ilog2()
-    };
+    const FIRST_BITS: u32 = if cfg!(streamcore_loom) { 1 } else { MIN_SLOTS.ilog2() };
 
     /// The number of the last ramp segment, and how many doublings the ramp takes.
     const RAMP: u64 = (Self::FULL_BITS - Self::FIRST_BITS) as u64;
@@ -145,17 +141,11 @@ impl<T> Geometry<T> {
 
     const fn locate_in_ramp(p: u64) -> Place {
         if p < Self::FIRST {
-            Place {
-                segment: SegmentNo(0),
-                slot: p as usize,
-            }
+            Place { segment: SegmentNo(0), slot: p as usize }
         } else {
             let bits = p.ilog2();
             let number = (bits - Self::FIRST_BITS + 1) as u64;
-            Place {
-                segment: SegmentNo(number),
-                slot: (p - (1 << bits)) as usize,
-            }
+            Place { segment: SegmentNo(number), slot: (p - (1 << bits)) as usize }
         }
     }
 

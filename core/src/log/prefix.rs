@@ -84,11 +84,7 @@ impl<T, S> Log<T, S> {
         // The tail first: the watermark that is read after it covers what others scanned meanwhile.
         let reserved = self.reserved();
         let from = self.watermark().load();
-        if from >= reserved {
-            from
-        } else {
-            self.advance_from(from, reserved, budget)
-        }
+        if from >= reserved { from } else { self.advance_from(from, reserved, budget) }
     }
 
     fn advance_from(&self, mut from: Position, reserved: Position, budget: Budget) -> Position {

@@ -8,7 +8,7 @@
 //! # Handles
 //!
 //! Guards are generic over how they hold the log: by reference ([`Log::read`]) or by a share of its
-//! ownership ([`Log::read_shared`]). Both are `Send + Sync` when the values are, and may be kept
+//! ownership ([`Chunk::read`] with an `Arc<Log>`). Both are `Send + Sync` when the values are, and may be kept
 //! across an `.await`.
 //!
 //! # Orderings
@@ -80,11 +80,7 @@ pub struct Trimmed {
 
 impl fmt::Display for Trimmed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the position has been trimmed; the earliest one retained is {}",
-            self.earliest
-        )
+        write!(f, "the position has been trimmed; the earliest one retained is {}", self.earliest)
     }
 }
 
@@ -169,11 +165,7 @@ impl<T, S> Log<T, S> {
         }
         // Only now look for the block: it cannot be freed any more.
         match log.directory().find(segment) {
-            Found::Block(block) => Entered::Inside(SegmentPin {
-                handle,
-                segment,
-                block,
-            }),
+            Found::Block(block) => Entered::Inside(SegmentPin { handle, segment, block }),
             Found::Nothing | Found::Tombstone => {
                 log.leave(segment);
                 Entered::NotYet
@@ -210,23 +202,8 @@ impl<T, S> Log<T, S> {
         Chunk::read(self, from, max)
     }
 
-    /// Like [`Log::read`], with a guard that shares ownership of the log.
-    ///
-    /// # Errors
-    ///
-    /// As [`Log::read`].
-    pub fn read_shared(
-        self: &Arc<Self>,
-        from: Position,
-        max: usize,
-    ) -> Result<Chunk<Arc<Self>>, Trimmed> {
-        Chunk::read(Arc::clone(self), from, max)
-    }
-
     pub(crate) fn trimmed(&self) -> Trimmed {
-        Trimmed {
-            earliest: self.horizon().load(),
-        }
+        Trimmed { earliest: self.horizon().load() }
     }
 }
 
@@ -241,7 +218,7 @@ pub struct Chunk<H: LogHandle> {
 }
 
 impl<H: LogHandle> Chunk<H> {
-    /// [`Log::read`] for any handle.
+    /// [`Log::read`] for any handle: with an `Arc<Log>`, the guard shares ownership of the log.
     ///
     /// # Errors
     ///
@@ -266,34 +243,20 @@ impl<H: LogHandle> Chunk<H> {
         max: usize,
         visible: Position,
     ) -> Result<Self, Trimmed> {
-        let len = usize::try_from(visible.since(from))
-            .unwrap_or(usize::MAX)
-            .min(max);
+        let len = usize::try_from(visible.since(from)).unwrap_or(usize::MAX).min(max);
         if len == 0 {
-            return Ok(Self {
-                pin: None,
-                first: from,
-                len: 0,
-            });
+            return Ok(Self { pin: None, first: from, len: 0 });
         }
         let segment = Geometry::<H::Value>::locate(from).segment;
         match Log::enter_with(handle, segment) {
             Entered::Inside(pin) => {
                 let border = Geometry::<H::Value>::first(segment.next());
                 let len = len.min(border.since(from) as usize);
-                Ok(Self {
-                    pin: Some(pin),
-                    first: from,
-                    len,
-                })
+                Ok(Self { pin: Some(pin), first: from, len })
             }
             Entered::Trimmed(trimmed) => Err(trimmed),
             // Cannot be: what is published has a segment. Nothing to read is the harmless answer.
-            Entered::NotYet => Ok(Self {
-                pin: None,
-                first: from,
-                len: 0,
-            }),
+            Entered::NotYet => Ok(Self { pin: None, first: from, len: 0 }),
         }
     }
 
@@ -347,12 +310,7 @@ impl<H: LogHandle> Chunk<H> {
     #[inline]
     pub fn iter(&self) -> ChunkIter<'_, H> {
         let slot = Geometry::<H::Value>::locate(self.first).slot;
-        ChunkIter {
-            pin: self.pin.as_ref(),
-            position: self.first,
-            slot,
-            left: self.len,
-        }
+        ChunkIter { pin: self.pin.as_ref(), position: self.first, slot, left: self.len }
     }
 }
 
@@ -366,9 +324,7 @@ impl<'a, H: LogHandle> IntoIterator for &'a Chunk<H> {
 
 impl<H: LogHandle> fmt::Debug for Chunk<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chunk")
-            .field("positions", &self.positions())
-            .finish_non_exhaustive()
+        f.debug_struct("Chunk").field("positions", &self.positions()).finish_non_exhaustive()
     }
 }
 

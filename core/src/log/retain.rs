@@ -21,7 +21,6 @@ use super::Log;
 use super::position::{Geometry, Position};
 use super::prefix::Budget;
 use super::read::{Entered, LogHandle, SegmentPin, Trimmed};
-use crate::sync::Arc;
 
 /// Records that stay readable, whatever is trimmed, until this guard is dropped.
 ///
@@ -44,22 +43,15 @@ impl<T, S> Log<T, S> {
     pub fn retain(&self, positions: Range<Position>) -> Result<Retained<&Self>, Trimmed> {
         Retained::new(self, positions)
     }
+}
 
-    /// Like [`Log::retain`], with a guard that shares ownership of the log.
+impl<H: LogHandle + Clone> Retained<H> {
+    /// [`Log::retain`] for any handle: with an `Arc<Log>`, the guard shares ownership of the log.
     ///
     /// # Errors
     ///
     /// As [`Log::retain`].
-    pub fn retain_shared(
-        self: &Arc<Self>,
-        positions: Range<Position>,
-    ) -> Result<Retained<Arc<Self>>, Trimmed> {
-        Retained::new(Arc::clone(self), positions)
-    }
-}
-
-impl<H: LogHandle + Clone> Retained<H> {
-    fn new(handle: H, positions: Range<Position>) -> Result<Self, Trimmed> {
+    pub fn new(handle: H, positions: Range<Position>) -> Result<Self, Trimmed> {
         let log = handle.log();
         let end = positions.end.min(log.advance(Budget::All));
         let positions = positions.start..end.max(positions.start);
@@ -94,9 +86,7 @@ impl<H: LogHandle> Retained<H> {
         }
         let place = Geometry::<H::Value>::locate(position);
         let first = self.pins.first()?.segment();
-        let pin = self
-            .pins
-            .get((place.segment.get() - first.get()) as usize)?;
+        let pin = self.pins.get((place.segment.get() - first.get()) as usize)?;
         // SAFETY: the range was cut to what was below the watermark.
         Some(unsafe { pin.value(place.slot) })
     }
@@ -111,8 +101,6 @@ impl<H: LogHandle> Retained<H> {
 
 impl<H: LogHandle> fmt::Debug for Retained<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retained")
-            .field("positions", &self.positions)
-            .finish_non_exhaustive()
+        f.debug_struct("Retained").field("positions", &self.positions).finish_non_exhaustive()
     }
 }

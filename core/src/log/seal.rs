@@ -74,10 +74,7 @@ impl<S> SealOutcome<S> {
 
 impl<S> Seal<S> {
     pub(crate) fn new() -> Self {
-        Self {
-            end: AtomicU64::new(0),
-            successor: AtomicPtr::new(ptr::null_mut()),
-        }
+        Self { end: AtomicU64::new(0), successor: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// The exact end, if the caller has seen SEALED.
@@ -171,11 +168,7 @@ impl<T, S> Log<T, S> {
     /// Takes back the segment that was installed ahead, behind the end.
     fn give_back_prepared(&self, end: Position) {
         let at = Geometry::<T>::locate(end);
-        let unused = if at.slot == 0 {
-            at.segment
-        } else {
-            at.segment.next()
-        };
+        let unused = if at.slot == 0 { at.segment } else { at.segment.next() };
         if let Found::Block(block) = self.directory().bury(unused) {
             self.return_block(block, unused);
         }
@@ -200,11 +193,7 @@ impl<T, S> Log<T, S> {
 
     /// What was given to [`Log::seal`], once the log is sealed.
     pub fn successor(&self) -> Option<&S> {
-        if self.is_sealed() {
-            self.sealing().successor()
-        } else {
-            None
-        }
+        if self.is_sealed() { self.sealing().successor() } else { None }
     }
 
     /// The first position that is not reserved: behind it, nothing was appended when this was read.
@@ -216,10 +205,6 @@ impl<T, S> Log<T, S> {
     /// redirected appends, so it must not be used itself.
     #[inline(always)]
     pub(crate) fn reserved_in(&self, tail: TailWord) -> Position {
-        if tail.is_sealed() {
-            self.sealing().end()
-        } else {
-            tail.position()
-        }
+        if tail.is_sealed() { self.sealing().end() } else { tail.position() }
     }
 }

@@ -69,11 +69,7 @@ impl SlotState {
     /// Whether the batch ends with this slot.
     #[inline(always)]
     pub(crate) const fn batch(self) -> Batch {
-        if self.0 & Self::GOES_ON == 0 {
-            Batch::Ends
-        } else {
-            Batch::GoesOn
-        }
+        if self.0 & Self::GOES_ON == 0 { Batch::Ends } else { Batch::GoesOn }
     }
 }
 
@@ -87,10 +83,7 @@ pub(crate) struct Slot<T> {
 // SAFETY: the state 0 is all zero bytes, and uninitialised memory may hold anything.
 unsafe impl<T> Zeroable for Slot<T> {
     fn zeroed() -> Self {
-        Self {
-            state: AtomicU64::new(0),
-            value: UnsafeCell::new(MaybeUninit::uninit()),
-        }
+        Self { state: AtomicU64::new(0), value: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 }
 
@@ -141,17 +134,11 @@ impl<T> SegmentRef<T> {
     pub(crate) fn allocate(slots: usize) -> Self {
         let block = sync::allocate_zeroed(Self::layout(slots));
         let header = block.cast::<Header>();
-        let empty = Progress {
-            segment: SegmentNo::new(0),
-            slots_done: 0,
-        };
+        let empty = Progress { segment: SegmentNo::new(0), slots_done: 0 };
         // SAFETY: the block is fresh, large enough for the header and `slots` slots behind it,
         // aligned for both, and zeroed.
         unsafe {
-            header.write(Header {
-                life: Life::begin(),
-                progress: UnsafeCell::new(empty),
-            });
+            header.write(Header { life: Life::begin(), progress: UnsafeCell::new(empty) });
             sync::init_zeroed(block.add(Self::SLOTS_OFFSET).cast::<Slot<T>>(), slots);
             Self::from_raw(NonNull::new_unchecked(header))
         }
@@ -175,12 +162,7 @@ impl<T> SegmentRef<T> {
         // are only changed through their own interior mutability while the block is shared.
         unsafe {
             self.0.as_ref().life.touch();
-            &*self
-                .0
-                .as_ptr()
-                .byte_add(Self::SLOTS_OFFSET)
-                .cast::<Slot<T>>()
-                .add(slot)
+            &*self.0.as_ptr().byte_add(Self::SLOTS_OFFSET).cast::<Slot<T>>().add(slot)
         }
     }
 
@@ -197,8 +179,7 @@ impl<T> SegmentRef<T> {
             let slot = self.slot(slot);
             slot.value.with_mut(|place| (*place).write(value));
             // Release pairs with the load in `state`: who sees READY sees the value.
-            slot.state
-                .store(SlotState::ready(segment, batch).0, Ordering::Release);
+            slot.state.store(SlotState::ready(segment, batch).0, Ordering::Release);
         }
     }
 
@@ -223,11 +204,7 @@ impl<T> SegmentRef<T> {
     pub(crate) unsafe fn value<'a>(self, slot: usize) -> &'a T {
         // SAFETY: a published value is initialised and stays as it is until the segment is claimed,
         // which the caller's pin delays.
-        unsafe {
-            self.slot(slot)
-                .value
-                .with(|place| (*place).assume_init_ref())
-        }
+        unsafe { self.slot(slot).value.with(|place| (*place).assume_init_ref()) }
     }
 
     /// Marks the block as dead: from here on only its owner uses it.
@@ -240,12 +217,7 @@ impl<T> SegmentRef<T> {
         header.life.end();
         header.progress.with_mut(|progress| {
             // SAFETY: nobody but the owner reads or writes the progress.
-            unsafe {
-                *progress = Progress {
-                    segment,
-                    slots_done: 0,
-                }
-            }
+            unsafe { *progress = Progress { segment, slots_done: 0 } }
         });
     }
 
@@ -268,11 +240,7 @@ impl<T> SegmentRef<T> {
                 while progress.slots_done < stop {
                     panics += self.drop_until(progress, stop);
                 }
-                Dropped {
-                    slots: stop - start,
-                    panics,
-                    is_all: stop == slots,
-                }
+                Dropped { slots: stop - start, panics, is_all: stop == slots }
             }
         })
     }
@@ -338,12 +306,7 @@ impl<T> SegmentRef<T> {
     /// The caller owns the block, whose life has ended.
     pub(crate) unsafe fn former_number(self) -> SegmentNo {
         // SAFETY: nobody but the owner uses the block.
-        unsafe {
-            self.0
-                .as_ref()
-                .progress
-                .with(|progress| (*progress).segment)
-        }
+        unsafe { self.0.as_ref().progress.with(|progress| (*progress).segment) }
     }
 }
 

@@ -75,9 +75,6 @@ impl<T, const PLACES: usize> Shelf<T, PLACES> {
     /// How many blocks lie here at the moment, for statistics.
     pub(crate) fn len(&self) -> u64 {
         // Relaxed: a number to look at.
-        self.places
-            .iter()
-            .filter(|place| !place.load(Ordering::Relaxed).is_null())
-            .count() as u64
+        self.places.iter().filter(|place| !place.load(Ordering::Relaxed).is_null()).count() as u64
     }
 }

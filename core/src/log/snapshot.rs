@@ -85,11 +85,7 @@ impl<T, S> Log<T, S> {
     pub fn snapshot_settled(&self, bound: Duration) -> Snapshot {
         let reserved = self.reserved();
         let snapshot = self.snapshot();
-        if snapshot.end >= reserved {
-            snapshot
-        } else {
-            self.settle(reserved, bound)
-        }
+        if snapshot.end >= reserved { snapshot } else { self.settle(reserved, bound) }
     }
 
     #[cold]
@@ -131,9 +127,7 @@ impl<T, S> Log<T, S> {
             if chunk.is_empty() {
                 break;
             }
-            chunk
-                .iter()
-                .for_each(|(position, value)| visit(position, value));
+            chunk.iter().for_each(|(position, value)| visit(position, value));
             next = chunk.next_position();
         }
         Ok(next)

@@ -123,10 +123,7 @@ pub(crate) struct WaitList {
 
 impl WaitList {
     pub(crate) fn new() -> Self {
-        Self {
-            head: AtomicPtr::new(ptr::null_mut()),
-            abandoned: AtomicU32::new(0),
-        }
+        Self { head: AtomicPtr::new(ptr::null_mut()), abandoned: AtomicU32::new(0) }
     }
 
     fn push(&self, node: Arc<WaitNode>) {

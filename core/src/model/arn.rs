@@ -55,26 +55,20 @@ impl StreamArn {
     ///
     /// [`Error::InvalidArn`] names the first part that is malformed.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        Self::take_apart(text).map_err(|problem| Error::InvalidArn {
-            given: excerpt(text),
-            problem,
-        })
+        Self::take_apart(text)
+            .map_err(|problem| Error::InvalidArn { given: excerpt(text), problem })
     }
 
     fn take_apart(text: &str) -> Result<Self, &'static str> {
         if !ARN_LENGTH.contains(&text.len()) {
             return Err("it has not 37 to 1024 characters");
         }
-        let rest = text
-            .strip_prefix("arn:")
-            .ok_or("it does not start with `arn:`")?;
+        let rest = text.strip_prefix("arn:").ok_or("it does not start with `arn:`")?;
         let (partition, rest) = rest.split_once(':').ok_or("it has no partition")?;
         if !partition.starts_with("aws") || !is_made_of(partition, "-") {
             return Err("its partition is none of AWS");
         }
-        let rest = rest
-            .strip_prefix("dynamodb:")
-            .ok_or("its service is not `dynamodb`")?;
+        let rest = rest.strip_prefix("dynamodb:").ok_or("its service is not `dynamodb`")?;
         let (region, rest) = rest.split_once(':').ok_or("it has no region")?;
         if region.is_empty() || !is_made_of(region, "-") {
             return Err("its region is not made of a-z, 0-9 and `-`");
@@ -83,9 +77,7 @@ impl StreamArn {
         if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("its account has not 12 digits");
         }
-        let (table, label) = rest
-            .split_once(BEFORE_LABEL)
-            .ok_or("it has no stream label")?;
+        let (table, label) = rest.split_once(BEFORE_LABEL).ok_or("it has no stream label")?;
         check_table_name(table).map_err(|_| "its table's name is malformed")?;
         label::to_epoch_ms(label).ok_or("its label is no moment like 2015-05-20T20:51:10.252")?;
 
@@ -155,9 +147,7 @@ pub(crate) fn check_table_name(name: &str) -> Result<(), Error> {
     if TABLE_NAME_LENGTH.contains(&name.len()) && name.bytes().all(allowed) {
         Ok(())
     } else {
-        Err(Error::InvalidTableName {
-            given: excerpt(name),
-        })
+        Err(Error::InvalidTableName { given: excerpt(name) })
     }
 }
 

@@ -33,13 +33,7 @@ impl Change {
     }
 
     fn of(operation: OperationType, old: Option<Image>, new: Option<Image>) -> Self {
-        Self {
-            operation,
-            by_ttl: false,
-            keys: None,
-            new,
-            old,
-        }
+        Self { operation, by_ttl: false, keys: None, new, old }
     }
 
     /// Gives an image of the key attributes alone.
@@ -97,10 +91,7 @@ impl Change {
 
     /// An image that has the key attributes: the smallest at hand.
     pub(super) fn key_source(&self) -> Option<&Image> {
-        self.keys
-            .as_ref()
-            .or(self.new.as_ref())
-            .or(self.old.as_ref())
+        self.keys.as_ref().or(self.new.as_ref()).or(self.old.as_ref())
     }
 }
 
@@ -118,10 +109,8 @@ pub struct UserIdentity {
 
 impl UserIdentity {
     /// The only one that DynamoDB writes.
-    pub const TIME_TO_LIVE: Self = Self {
-        principal_id: "dynamodb.amazonaws.com",
-        identity_type: "Service",
-    };
+    pub const TIME_TO_LIVE: Self =
+        Self { principal_id: "dynamodb.amazonaws.com", identity_type: "Service" };
 }
 
 #[cfg(test)]
@@ -130,10 +119,7 @@ mod tests {
     use crate::model::{AttributeValue, Attributes};
 
     fn image(n: &str) -> Image {
-        Image::new(Attributes::from([(
-            "n".to_owned(),
-            AttributeValue::N(n.to_owned()),
-        )]))
+        Image::new(Attributes::from([("n".to_owned(), AttributeValue::N(n.to_owned()))]))
     }
 
     #[test]

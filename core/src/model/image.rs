@@ -85,12 +85,10 @@ impl Image {
     #[cfg(feature = "serde")]
     #[must_use]
     pub fn attributes(&self) -> &Attributes {
-        self.0
-            .attributes
-            .get_or_init(|| match self.0.encoding.get() {
-                Some(encoding) => Box::new(encoding.attributes()),
-                None => unreachable!("an image has a form from the start"),
-            })
+        self.0.attributes.get_or_init(|| match self.0.encoding.get() {
+            Some(encoding) => Box::new(encoding.attributes()),
+            None => unreachable!("an image has a form from the start"),
+        })
     }
 
     /// The item's attributes.
@@ -186,18 +184,11 @@ impl Image {
     /// It is made as JSON: a tree of two attributes would take five times the memory, and whoever
     /// reads a record over the wire reads its keys.
     pub(crate) fn keys(&self, schema: &KeySchema, size_bytes: u64) -> Self {
-        let copied = self
-            .0
-            .encoding
-            .get()
-            .and_then(|encoding| encoding.project(schema.names()));
+        let copied = self.0.encoding.get().and_then(|encoding| encoding.project(schema.names()));
         let encoding = copied.unwrap_or_else(|| {
             let attributes = self.attributes();
-            Encoding::of(
-                schema
-                    .names()
-                    .filter_map(|name| Some((name, attributes.get(name)?))),
-            )
+            let keys = schema.names().filter_map(|name| Some((name, attributes.get(name)?)));
+            Encoding::of(keys, schema.elements().len(), size_bytes)
         });
         Self::encoded(encoding, size_bytes)
     }
@@ -205,9 +196,8 @@ impl Image {
     fn encoding(&self) -> &Encoding {
         self.0.encoding.get_or_init(|| {
             let attributes = self.attributes();
-            Box::new(Encoding::of(
-                attributes.iter().map(|(name, value)| (&**name, value)),
-            ))
+            let all = attributes.iter().map(|(name, value)| (&**name, value));
+            Box::new(Encoding::of(all, attributes.len(), self.size_bytes()))
         })
     }
 
@@ -247,14 +237,10 @@ impl Image {
 impl Image {
     /// The size of the key attributes, names and values.
     pub(crate) fn size_of_keys(&self, schema: &KeySchema) -> Result<u64, Error> {
-        schema
-            .names()
-            .try_fold(0, |size, name| match self.size_of(name) {
-                Some(of_key) => Ok(size + of_key),
-                None => Err(Error::MissingKey {
-                    attribute: name.into(),
-                }),
-            })
+        schema.names().try_fold(0, |size, name| match self.size_of(name) {
+            Some(of_key) => Ok(size + of_key),
+            None => Err(Error::MissingKey { attribute: name.into() }),
+        })
     }
 }
 

@@ -148,12 +148,7 @@ impl StreamInfoBuilder {
     /// [`Error::InvalidTableName`], or [`Error::InvalidArn`] if the region, the account or the time
     /// cannot stand in an ARN.
     pub fn build(self) -> Result<StreamInfo, Error> {
-        let arn = StreamArn::new(
-            &self.region,
-            &self.account,
-            &self.table_name,
-            self.created_ms,
-        )?;
+        let arn = StreamArn::new(&self.region, &self.account, &self.table_name, self.created_ms)?;
         Ok(StreamInfo::with_arn(arn, self.key_schema, self.view_type))
     }
 }

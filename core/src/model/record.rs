@@ -42,14 +42,11 @@ impl Record {
         schema: &KeySchema,
         created_ms: u64,
     ) -> Result<Self, Error> {
-        let missing_key = || Error::MissingKey {
-            attribute: schema.hash().into(),
-        };
+        let missing_key = || Error::MissingKey { attribute: schema.hash().into() };
         let key_source = change.key_source().ok_or_else(missing_key)?;
         let size = key_source.size_of_keys(schema)?;
-        let key_size = u32::try_from(size).map_err(|_| Error::InvalidItem {
-            problem: "its key takes over 4 GiB".into(),
-        })?;
+        let key_size = u32::try_from(size)
+            .map_err(|_| Error::InvalidItem { problem: "its key takes over 4 GiB".into() })?;
 
         let (keeps_new, keeps_old) = match view {
             StreamViewType::KeysOnly => (false, false),
@@ -99,10 +96,7 @@ impl Record {
 
     /// The image to take the key attributes from.
     pub(crate) fn key_source(&self) -> Option<&Image> {
-        self.keys
-            .as_ref()
-            .or(self.new.as_ref())
-            .or(self.old.as_ref())
+        self.keys.as_ref().or(self.new.as_ref()).or(self.old.as_ref())
     }
 
     /// An attribute of the item's key.
@@ -154,22 +148,11 @@ mod tests {
             let what = format!("{} in {view}", change.operation());
             let record = Record::new(change, view, &schema(), 7).unwrap();
             let is = |kept: Option<&Image>, of: &Image| kept.map(|image| image.ptr_eq(of));
-            assert_eq!(
-                is(record.new_image(), &new),
-                has_new.then_some(true),
-                "{what}"
-            );
-            assert_eq!(
-                is(record.old_image(), &old),
-                has_old.then_some(true),
-                "{what}"
-            );
+            assert_eq!(is(record.new_image(), &new), has_new.then_some(true), "{what}");
+            assert_eq!(is(record.old_image(), &old), has_old.then_some(true), "{what}");
             assert_eq!(record.keys.is_some(), has_keys, "{what}");
             let keys = record.keys.as_ref().map(Image::attributes);
-            assert!(
-                keys.is_none_or(|keys| keys.keys().eq(["pk", "sk"])),
-                "{what}"
-            );
+            assert!(keys.is_none_or(|keys| keys.keys().eq(["pk", "sk"])), "{what}");
             let size = 14 + u64::from(has_new) * 20 + u64::from(has_old) * 26;
             assert_eq!(record.size_bytes(), size, "{what}");
         }
@@ -185,9 +168,7 @@ mod tests {
         let given = change().with_keys(image(&["pk"]));
         assert_eq!(
             Record::new(given, StreamViewType::NewImage, &schema(), 0).unwrap_err(),
-            Error::MissingKey {
-                attribute: "sk".into()
-            }
+            Error::MissingKey { attribute: "sk".into() }
         );
     }
 
@@ -196,9 +177,7 @@ mod tests {
         let change = Change::insert(image(&["sk", "a"]));
         assert_eq!(
             Record::new(change, StreamViewType::NewAndOldImages, &schema(), 0).unwrap_err(),
-            Error::MissingKey {
-                attribute: "pk".into()
-            }
+            Error::MissingKey { attribute: "pk".into() }
         );
     }
 }

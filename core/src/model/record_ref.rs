@@ -25,11 +25,7 @@ pub struct RecordRef<'a> {
 
 impl<'a> RecordRef<'a> {
     pub(crate) fn new(info: &'a StreamInfo, record: &'a Record, sequence: SequenceNumber) -> Self {
-        Self {
-            info,
-            record,
-            sequence,
-        }
+        Self { info, record, sequence }
     }
 
     /// The event's id. It is derived from the stream's ARN and the sequence number, so that each
@@ -37,15 +33,12 @@ impl<'a> RecordRef<'a> {
     #[must_use]
     pub fn event_id(&self) -> EventId {
         let (key0, key1) = self.info.event_key();
-        let (high, low) = self.sequence.halves();
+        // The highest group is for numbers that no stream gives.
+        let [_, high, low] = self.sequence.groups();
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&high.to_le_bytes());
         bytes[8..].copy_from_slice(&low.to_le_bytes());
-        EventId(
-            SipHasher13::new_with_keys(key0, key1)
-                .hash(&bytes)
-                .as_u128(),
-        )
+        EventId(SipHasher13::new_with_keys(key0, key1).hash(&bytes).as_u128())
     }
 
     /// What happened to the item.
@@ -161,9 +154,7 @@ impl<'a> RecordRef<'a> {
     /// Who made the change; `None` unless time to live deleted the item.
     #[must_use]
     pub fn user_identity(&self) -> Option<UserIdentity> {
-        self.record
-            .is_ttl_delete()
-            .then_some(UserIdentity::TIME_TO_LIVE)
+        self.record.is_ttl_delete().then_some(UserIdentity::TIME_TO_LIVE)
     }
 
     /// The image to take the key attributes from.
@@ -205,10 +196,7 @@ mod tests {
     fn a_record_shows_every_field() {
         let schema = KeySchema::new("pk", None).unwrap();
         let view = StreamViewType::OldImage;
-        let info = StreamInfo::builder("Orders", schema, view)
-            .created_ms(5)
-            .build()
-            .unwrap();
+        let info = StreamInfo::builder("Orders", schema, view).created_ms(5).build().unwrap();
         let key = ("pk".to_owned(), AttributeValue::S("a".into()));
         let old = Image::new([key.clone(), ("n".into(), AttributeValue::N("1".into()))].into());
         let change = Change::remove(old.clone()).by_ttl();
@@ -216,28 +204,16 @@ mod tests {
         let record = RecordRef::new(&info, &stored, SequenceNumber::new(0, Position::new(0)));
 
         assert_eq!(record.event_name(), OperationType::Remove);
-        assert_eq!(
-            (record.event_version(), record.event_source()),
-            ("1.1", "aws:dynamodb")
-        );
-        assert_eq!(
-            (record.aws_region(), record.table_name()),
-            ("us-east-1", "Orders")
-        );
+        assert_eq!((record.event_version(), record.event_source()), ("1.1", "aws:dynamodb"));
+        assert_eq!((record.aws_region(), record.table_name()), ("us-east-1", "Orders"));
         assert_eq!(record.stream_arn(), info.arn().as_str());
         assert_eq!(record.stream_view_type(), view);
         assert_eq!(record.keys(), Attributes::from([key]));
         assert!(record.new_image().is_none());
         assert!(record.old_image().is_some_and(|image| image.ptr_eq(&old)));
-        assert_eq!(
-            record.sequence_number().to_string(),
-            "100000000000000000001"
-        );
+        assert_eq!(record.sequence_number().to_string(), "100000000000000000001");
         assert_eq!((record.created_ms(), record.created_seconds()), (1999, 1));
-        assert_eq!(
-            record.created_at(),
-            SystemTime::UNIX_EPOCH + Duration::from_millis(1999)
-        );
+        assert_eq!(record.created_at(), SystemTime::UNIX_EPOCH + Duration::from_millis(1999));
         assert_eq!(record.size_bytes(), 3 + 3 + 3);
         assert_eq!(record.user_identity(), Some(UserIdentity::TIME_TO_LIVE));
     }
@@ -255,10 +231,7 @@ mod tests {
             for (ordinal, position) in (0..10).flat_map(|a| (0..10).map(move |b| (a, b))) {
                 let number = SequenceNumber::new(ordinal, Position::new(position));
                 let id = RecordRef::new(&info, &stored, number).event_id();
-                assert_eq!(
-                    id,
-                    RecordRef::new(&info.clone(), &stored, number).event_id()
-                );
+                assert_eq!(id, RecordRef::new(&info.clone(), &stored, number).event_id());
                 assert_eq!(id.to_string().len(), 32);
                 assert!(ids.insert(id.to_string()));
             }

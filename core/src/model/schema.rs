@@ -26,10 +26,8 @@ impl KeySchema {
     /// [`Error::InvalidKeySchema`] if a name is empty or longer than 255 bytes, or if both are
     /// one name.
     pub fn new(hash: &str, range: Option<&str>) -> Result<Self, Error> {
-        let element = |name: &str, key_type| KeySchemaElement {
-            attribute_name: name.to_owned(),
-            key_type,
-        };
+        let element =
+            |name: &str, key_type| KeySchemaElement { attribute_name: name.to_owned(), key_type };
         let mut elements = smallvec![element(hash, KeyType::Hash)];
         elements.extend(range.map(|name| element(name, KeyType::Range)));
         Self::checked(elements)
@@ -57,10 +55,7 @@ impl KeySchema {
             [hash, range] if hash.attribute_name == range.attribute_name => {
                 "HASH and RANGE are one attribute"
             }
-            all if all
-                .iter()
-                .any(|key| !(1..=255).contains(&key.attribute_name.len())) =>
-            {
+            all if all.iter().any(|key| !(1..=255).contains(&key.attribute_name.len())) => {
                 "a name is empty or longer than 255 bytes"
             }
             _ => return Ok(Self(elements)),
@@ -100,19 +95,14 @@ mod tests {
     fn elements_and_names_agree() {
         let schema = KeySchema::new("pk", Some("sk")).unwrap();
         assert_eq!((schema.hash(), schema.range()), ("pk", Some("sk")));
-        assert_eq!(
-            KeySchema::from_elements(schema.elements().to_vec()),
-            Ok(schema)
-        );
+        assert_eq!(KeySchema::from_elements(schema.elements().to_vec()), Ok(schema));
         assert_eq!(KeySchema::new("pk", None).unwrap().range(), None);
     }
 
     #[test]
     fn what_is_no_key_is_refused() {
-        let element = |name: &str, key_type| KeySchemaElement {
-            attribute_name: name.to_owned(),
-            key_type,
-        };
+        let element =
+            |name: &str, key_type| KeySchemaElement { attribute_name: name.to_owned(), key_type };
         let hash = element("a", KeyType::Hash);
         let range = element("b", KeyType::Range);
         for elements in [

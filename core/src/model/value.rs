@@ -104,19 +104,13 @@ pub(crate) fn container_size(elements: usize) -> u64 {
 
 /// The size of attributes: the sum of their names and values.
 pub(crate) fn size_of_attributes(attributes: &Attributes) -> u64 {
-    attributes
-        .iter()
-        .map(|(name, value)| name.len() as u64 + value.size_bytes())
-        .sum()
+    attributes.iter().map(|(name, value)| name.len() as u64 + value.size_bytes()).sum()
 }
 
 /// Whether DynamoDB would call two maps equal.
 pub(crate) fn same_attributes(one: &Attributes, other: &Attributes) -> bool {
     one.len() == other.len()
-        && one
-            .iter()
-            .zip(other)
-            .all(|((a, one), (b, other))| a == b && one.same_as(other))
+        && one.iter().zip(other).all(|((a, one), (b, other))| a == b && one.same_as(other))
 }
 
 /// The bytes of a map on the heap, roughly: the tree's nodes hold up to eleven entries each.
@@ -152,10 +146,7 @@ mod tests {
             (Bool(false), 1),
             (L(vec![]), 3),
             (L(vec![S("ab".into()), Bool(true)]), 3 + 2 + 3),
-            (
-                M(Attributes::from([("name".into(), S("x".into()))])),
-                3 + 1 + 5,
-            ),
+            (M(Attributes::from([("name".into(), S("x".into()))])), 3 + 1 + 5),
         ] {
             assert_eq!(value.size_bytes(), size, "{value:?}");
         }
@@ -174,11 +165,7 @@ mod tests {
             (Ns(strings(&["1", "x"])), Ns(strings(&["y", "1"])), false),
             (Bs(vec![vec![1], vec![2]]), Bs(vec![vec![2], vec![1]]), true),
             (L(vec![N("1".into())]), L(vec![N("1.00".into())]), true),
-            (
-                L(vec![Null(true), Bool(true)]),
-                L(vec![Bool(true), Null(true)]),
-                false,
-            ),
+            (L(vec![Null(true), Bool(true)]), L(vec![Bool(true), Null(true)]), false),
         ] {
             assert_eq!(one.same_as(&other), same, "{one:?} and {other:?}");
             let wrap = |value| M(Attributes::from([("inside".to_owned(), value)]));

@@ -32,9 +32,7 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock that shows the given time, in milliseconds since the Unix epoch.
     pub fn at_ms(now_ms: u64) -> Self {
-        Self {
-            now_ms: AtomicU64::new(now_ms),
-        }
+        Self { now_ms: AtomicU64::new(now_ms) }
     }
 
     /// Turns the clock on by so many milliseconds.
@@ -63,10 +61,7 @@ mod tests {
 
     #[test]
     fn the_system_clock_agrees_with_the_standard_library() {
-        let exact = std::time::SystemTime::UNIX_EPOCH
-            .elapsed()
-            .unwrap()
-            .as_millis() as u64;
+        let exact = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
         let coarse = SystemClock.now_ms();
         assert!(coarse.abs_diff(exact) < 1_000, "{coarse} against {exact}");
     }

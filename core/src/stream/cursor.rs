@@ -39,11 +39,7 @@ impl Stream {
     pub fn cursor(&self, shard: &str, from: Position) -> Result<ShardCursor, Error> {
         let shard = self.shard(shard)?;
         let cursor = Cursor::new(ShardHandle(Arc::clone(&shard)), from);
-        Ok(ShardCursor {
-            stream: self.clone(),
-            shard,
-            cursor,
-        })
+        Ok(ShardCursor { stream: self.clone(), shard, cursor })
     }
 }
 
@@ -57,19 +53,12 @@ impl ShardCursor {
     /// # Progress
     ///
     /// As [`Cursor::next`].
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "an iterator cannot lend from itself"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend from itself")]
     pub fn next(&mut self) -> Result<NextRecord<'_>, Error> {
         match self.cursor.next().map_err(trimmed)? {
             Next::Record(position, record) => {
                 let number = self.shard.number(position);
-                Ok(NextRecord::Record(RecordRef::new(
-                    self.stream.info(),
-                    record,
-                    number,
-                )))
+                Ok(NextRecord::Record(RecordRef::new(self.stream.info(), record, number)))
             }
             Next::Pending => Ok(NextRecord::Pending),
             Next::Closed => {

@@ -67,15 +67,9 @@ pub struct StreamStats {
 impl Stream {
     pub(crate) fn create(info: StreamInfo, shards: u32, context: StdArc<Context>) -> Self {
         let topology = MetadataCell::new(Topology::new());
-        let stream = Self(StdArc::new(Inner {
-            info,
-            topology,
-            context,
-        }));
-        let born: SmallVec<[Arc<Shard>; 1]> = HashRange::ALL
-            .divide(shards)
-            .map(|range| stream.make_shard(range, None))
-            .collect();
+        let stream = Self(StdArc::new(Inner { info, topology, context }));
+        let born: SmallVec<[Arc<Shard>; 1]> =
+            HashRange::ALL.divide(shards).map(|range| stream.make_shard(range, None)).collect();
         stream.topology().rcu(|topology| {
             let mut changed = (**topology).clone();
             changed.status = StreamStatus::Enabled;
@@ -117,9 +111,7 @@ impl Stream {
     pub fn describe_page(&self, after: Option<&str>, limit: usize) -> (StreamDescription, bool) {
         let topology = self.topology().load_full();
         let first = after.map_or(0, |after| {
-            topology
-                .shards
-                .partition_point(|listed| listed.shard.id.as_str() <= after)
+            topology.shards.partition_point(|listed| listed.shard.id.as_str() <= after)
         });
         let rest = &topology.shards[first..];
         let page = &rest[..limit.min(rest.len())];
@@ -186,29 +178,21 @@ impl Stream {
         let (Some((ordinal, position)), Some(shard)) = (place, shard) else {
             return Err(self.out_of_shard(number, number.ordinal().unwrap_or(0)));
         };
-        shard
-            .log
-            .wait_visible(position)
-            .map_err(|never: NeverVisible| {
-                debug_assert!(never.end <= never.position);
-                self.out_of_shard(number, ordinal)
-            })
+        shard.log.wait_visible(position).map_err(|never: NeverVisible| {
+            debug_assert!(never.end <= never.position);
+            self.out_of_shard(number, ordinal)
+        })
     }
 
     fn out_of_shard(&self, given: SequenceNumber, ordinal: u32) -> Error {
-        Error::SequenceNumberOutOfShard {
-            given,
-            starting: SequenceNumber::starting(ordinal),
-        }
+        Error::SequenceNumberOutOfShard { given, starting: SequenceNumber::starting(ordinal) }
     }
 
     /// Figures of all shards. Cheap.
     pub fn stats(&self) -> StreamStats {
         let topology = self.topology().load_full();
         let figures = |listed: &Listed| (listed.shard.id.clone(), listed.shard.log.stats());
-        StreamStats {
-            shards: topology.shards.iter().map(figures).collect(),
-        }
+        StreamStats { shards: topology.shards.iter().map(figures).collect() }
     }
 
     /// Gives up all records and the memory that the shards keep for later.
@@ -243,11 +227,8 @@ impl Stream {
     }
 
     pub(crate) fn shard_by_ordinal(&self, ordinal: u32) -> Option<Arc<Shard>> {
-        self.topology().with(|topology| {
-            topology
-                .by_ordinal(ordinal)
-                .map(|listed| Arc::clone(&listed.shard))
-        })
+        self.topology()
+            .with(|topology| topology.by_ordinal(ordinal).map(|listed| Arc::clone(&listed.shard)))
     }
 }
 
@@ -265,8 +246,6 @@ fn describe_shard(listed: &Listed) -> ShardInfo {
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Stream")
-            .field(&self.info().arn().as_str())
-            .finish()
+        f.debug_tuple("Stream").field(&self.info().arn().as_str()).finish()
     }
 }

@@ -99,10 +99,7 @@ impl Stream {
 
     fn make_children(&self, parent: &Shard, parts: u32) -> Children {
         let ranges: SmallVec<[HashRange; 2]> = parent.range.divide(parts).collect();
-        ranges
-            .into_iter()
-            .map(|range| self.make_shard(range, Some(parent.id.clone())))
-            .collect()
+        ranges.into_iter().map(|range| self.make_shard(range, Some(parent.id.clone()))).collect()
     }
 
     /// A new shard, not listed yet.
@@ -113,19 +110,9 @@ impl Stream {
             changed.born(topology.birth(now_ms));
             Arc::new(changed)
         });
-        let Birth {
-            ordinal,
-            created_ms,
-        } = before.birth(now_ms);
+        let Birth { ordinal, created_ms } = before.birth(now_ms);
         let id = ShardId::new(self.info(), ordinal, created_ms);
-        Arc::new(Shard {
-            ordinal,
-            id,
-            parent,
-            created_ms,
-            range,
-            log: Log::new(),
-        })
+        Arc::new(Shard { ordinal, id, parent, created_ms, range, log: Log::new() })
     }
 
     /// Lists a sealed shard as closed and its children as open, if nobody has done so yet.
@@ -139,10 +126,7 @@ impl Stream {
             Successor::Children(children) => children,
         };
         let shown = |listed: &Listed| listed.end.is_some();
-        if self
-            .topology()
-            .with(|now| now.by_ordinal(shard.ordinal).is_none_or(shown))
-        {
+        if self.topology().with(|now| now.by_ordinal(shard.ordinal).is_none_or(shown)) {
             return;
         }
         self.topology().rcu(|topology| {
@@ -164,8 +148,6 @@ impl Stream {
     }
 
     pub(crate) fn closed(&self) -> Error {
-        Error::StreamClosed {
-            arn: self.info().arn().as_str().into(),
-        }
+        Error::StreamClosed { arn: self.info().arn().as_str().into() }
     }
 }

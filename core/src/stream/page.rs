@@ -24,10 +24,7 @@ pub struct ReadLimits {
 impl ReadLimits {
     /// So many records, whatever their size.
     pub fn records(records: usize) -> Self {
-        Self {
-            records,
-            bytes: u64::MAX,
-        }
+        Self { records, bytes: u64::MAX }
     }
 }
 
@@ -78,15 +75,8 @@ impl Stream {
         from: Position,
         limits: ReadLimits,
     ) -> Result<Page, Error> {
-        let visible = shard
-            .log
-            .snapshot_settled(self.context().read_patience)
-            .end();
-        let mut reading = Reading {
-            limits,
-            next: from,
-            chunks: SmallVec::new(),
-        };
+        let visible = shard.log.snapshot_settled(self.context().read_patience).end();
+        let mut reading = Reading { limits, next: from, chunks: SmallVec::new() };
         loop {
             let left = usize::try_from(visible.since(reading.next)).unwrap_or(usize::MAX);
             let max = left.min(reading.limits.records);
@@ -102,13 +92,7 @@ impl Stream {
             }
         }
         let continuation = self.continuation(&shard, reading.next);
-        Ok(Page {
-            stream: self.clone(),
-            shard,
-            chunks: reading.chunks,
-            first: from,
-            continuation,
-        })
+        Ok(Page { stream: self.clone(), shard, chunks: reading.chunks, first: from, continuation })
     }
 
     fn continuation(&self, shard: &Shard, next: Position) -> Continuation {
@@ -124,9 +108,7 @@ impl Stream {
 }
 
 pub(crate) fn trimmed(trimmed: Trimmed) -> Error {
-    Error::Trimmed {
-        earliest: trimmed.earliest,
-    }
+    Error::Trimmed { earliest: trimmed.earliest }
 }
 
 /// A page in the making.
@@ -150,11 +132,8 @@ impl Reading {
         }
         self.limits.records -= chunk.len();
         self.next = chunk.next_position();
-        let room = if chunk.len() < offered || self.limits.records == 0 {
-            Room::Full
-        } else {
-            Room::Left
-        };
+        let room =
+            if chunk.len() < offered || self.limits.records == 0 { Room::Full } else { Room::Left };
         if !chunk.is_empty() {
             self.chunks.push(chunk);
         }

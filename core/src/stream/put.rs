@@ -43,10 +43,7 @@ impl Stream {
     #[inline]
     pub fn put(&self, change: Change) -> Result<SequenceNumber, Error> {
         let record = self.record(change)?;
-        match self
-            .topology()
-            .with(|topology| self.place(topology, record))
-        {
+        match self.topology().with(|topology| self.place(topology, record)) {
             Placed::At(number) => Ok(number),
             Placed::Redirected(record, shard) => self.follow(record, &shard),
             Placed::Nowhere => Err(self.closed()),
@@ -69,16 +66,11 @@ impl Stream {
         &self,
         changes: impl IntoIterator<Item = Change>,
     ) -> Result<Vec<SequenceNumber>, Error> {
-        let records: Result<Vec<Record>, Error> = changes
-            .into_iter()
-            .map(|change| self.record(change))
-            .collect();
+        let records: Result<Vec<Record>, Error> =
+            changes.into_iter().map(|change| self.record(change)).collect();
         let records = records?;
         if records.len() > MAX_BATCH {
-            return Err(Error::BatchTooLong {
-                given: records.len(),
-                allowed: MAX_BATCH,
-            });
+            return Err(Error::BatchTooLong { given: records.len(), allowed: MAX_BATCH });
         }
         let mut numbers = vec![SequenceNumber::starting(0); records.len()];
         let mut left: Vec<(usize, Record)> = records.into_iter().enumerate().collect();
@@ -109,10 +101,7 @@ impl Stream {
 
     /// A writer for one thread's hot loop.
     pub fn writer(&self) -> Writer {
-        Writer {
-            topology: self.topology().load_full(),
-            stream: self.clone(),
-        }
+        Writer { topology: self.topology().load_full(), stream: self.clone() }
     }
 
     #[inline]
@@ -159,10 +148,7 @@ impl Stream {
             let Some(shard) = topology.route(&record, schema) else {
                 return Err(self.closed());
             };
-            match batches
-                .iter_mut()
-                .find(|(known, _)| known.ordinal == shard.ordinal)
-            {
+            match batches.iter_mut().find(|(known, _)| known.ordinal == shard.ordinal) {
                 Some((_, batch)) => batch.push((place, record)),
                 None => batches.push((Arc::clone(shard), vec![(place, record)])),
             }

@@ -21,10 +21,7 @@ pub struct HashRange {
 
 impl HashRange {
     /// All hashes.
-    pub const ALL: Self = Self {
-        first: 0,
-        last: u64::MAX,
-    };
+    pub const ALL: Self = Self { first: 0, last: u64::MAX };
 
     /// This range in `parts` parts that differ by one hash at the most; fewer parts if there are not
     /// as many hashes.
@@ -40,9 +37,7 @@ impl HashRange {
 
 /// The hash of a record's partition key; 0 for a value that is no key, which no stream accepts.
 pub(crate) fn key_hash(record: &Record, schema: &KeySchema) -> u64 {
-    record
-        .key_attribute(schema.hash())
-        .map_or(0, |value| hash_value(&value))
+    record.key_attribute(schema.hash()).map_or(0, |value| hash_value(&value))
 }
 
 fn hash_value(value: &AttributeValue) -> u64 {
@@ -69,15 +64,8 @@ mod tests {
         for parts in [1, 2, 3, 7, 1000] {
             let ranges: Vec<_> = HashRange::ALL.divide(parts).collect();
             assert_eq!(ranges.len(), parts as usize);
-            assert_eq!(
-                (ranges[0].first, ranges[parts as usize - 1].last),
-                (0, u64::MAX)
-            );
-            assert!(
-                ranges
-                    .windows(2)
-                    .all(|pair| pair[0].last + 1 == pair[1].first)
-            );
+            assert_eq!((ranges[0].first, ranges[parts as usize - 1].last), (0, u64::MAX));
+            assert!(ranges.windows(2).all(|pair| pair[0].last + 1 == pair[1].first));
         }
         let one = HashRange { first: 7, last: 7 };
         assert_eq!(one.divide(2).collect::<Vec<_>>(), [one]);

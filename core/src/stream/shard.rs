@@ -64,9 +64,7 @@ impl Shard {
     /// Appends a record, or gives it back when the shard is closed.
     #[inline]
     pub(crate) fn append(&self, record: Record) -> Result<SequenceNumber, Sealed<Record>> {
-        self.log
-            .append(record)
-            .map(|position| SequenceNumber::new(self.ordinal, position))
+        self.log.append(record).map(|position| SequenceNumber::new(self.ordinal, position))
     }
 
     /// The number of the record at a position.

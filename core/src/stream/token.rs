@@ -89,12 +89,7 @@ impl Token {
             _ => return None,
         };
         let ordinal = u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
-        Some(Self {
-            incarnation: word(0),
-            ordinal,
-            place,
-            issued_ms: word(21),
-        })
+        Some(Self { incarnation: word(0), ordinal, place, issued_ms: word(21) })
     }
 
     fn seal(self, arn: &str, key: &[u8; 16]) -> String {
@@ -110,18 +105,13 @@ impl Token {
     /// Reads what [`Token::seal`] wrote for this stream with this key.
     fn open(token: &str, arn: &str, key: &[u8; 16]) -> Result<Self, &'static str> {
         let (_, rest) = split(token).ok_or("it is not made of three parts")?;
-        let (version, sealed) = rest
-            .split_once('|')
-            .ok_or("it is not made of three parts")?;
+        let (version, sealed) = rest.split_once('|').ok_or("it is not made of three parts")?;
         if version != VERSION {
             return Err("its version is unknown");
         }
-        let bytes = STANDARD
-            .decode(sealed)
-            .map_err(|_| "its last part is not base64")?;
-        let (payload, given) = bytes
-            .split_first_chunk::<PAYLOAD>()
-            .ok_or("its last part is too short")?;
+        let bytes = STANDARD.decode(sealed).map_err(|_| "its last part is not base64")?;
+        let (payload, given) =
+            bytes.split_first_chunk::<PAYLOAD>().ok_or("its last part is too short")?;
         if !is_same(given, &tag(arn, payload, key)) {
             return Err("its tag does not fit");
         }
@@ -138,12 +128,7 @@ fn tag(arn: &str, payload: &[u8; PAYLOAD], key: &[u8; 16]) -> [u8; TAG] {
 
 /// Compares without telling by its time where the first difference is.
 fn is_same(given: &[u8], expected: &[u8; TAG]) -> bool {
-    given.len() == TAG
-        && given
-            .iter()
-            .zip(expected)
-            .fold(0, |all, (a, b)| all | (a ^ b))
-            == 0
+    given.len() == TAG && given.iter().zip(expected).fold(0, |all, (a, b)| all | (a ^ b)) == 0
 }
 
 /// The ARN in a token, and the rest.
@@ -154,14 +139,10 @@ fn split(token: &str) -> Option<(&str, &str)> {
 /// The ARN of the stream that a token says it is for; not authenticated yet.
 pub(crate) fn arn_of(token: &str) -> Result<&str, Error> {
     if token.len() > TOKEN_LENGTH {
-        return Err(Error::InvalidIterator {
-            problem: "it is longer than 2048 characters",
-        });
+        return Err(Error::InvalidIterator { problem: "it is longer than 2048 characters" });
     }
     let arn = split(token).map(|(arn, _)| arn);
-    arn.ok_or(Error::InvalidIterator {
-        problem: "it is not made of three parts",
-    })
+    arn.ok_or(Error::InvalidIterator { problem: "it is not made of three parts" })
 }
 
 impl Stream {
@@ -218,17 +199,12 @@ impl Stream {
         }
         let age_ms = self.now_ms().saturating_sub(token.issued_ms);
         if age_ms > ITERATOR_LIFE_MS {
-            return Err(Error::ExpiredIterator {
-                age_ms,
-                life_ms: ITERATOR_LIFE_MS,
-            });
+            return Err(Error::ExpiredIterator { age_ms, life_ms: ITERATOR_LIFE_MS });
         }
-        let shard = self
-            .shard_by_ordinal(token.ordinal)
-            .ok_or_else(|| Error::ShardNotFound {
-                arn: self.info().arn().as_str().into(),
-                shard: format!("with ordinal {}", token.ordinal).into(),
-            })?;
+        let shard = self.shard_by_ordinal(token.ordinal).ok_or_else(|| Error::ShardNotFound {
+            arn: self.info().arn().as_str().into(),
+            shard: format!("with ordinal {}", token.ordinal).into(),
+        })?;
         match token.place {
             Place::At(position) => self.page(shard, position, limits),
             Place::Horizon => self.page_from_horizon(shard, limits),
@@ -274,10 +250,7 @@ fn locate(shard: &Shard, number: SequenceNumber) -> Result<Option<Position>, Err
     if number.ordinal() == Some(shard.ordinal) && is_known {
         Ok(position)
     } else {
-        Err(Error::SequenceNumberOutOfShard {
-            given: number,
-            starting,
-        })
+        Err(Error::SequenceNumberOutOfShard { given: number, starting })
     }
 }
 
@@ -300,12 +273,7 @@ mod tests {
     const KEY: [u8; 16] = [7; 16];
 
     fn token(ordinal: u32, position: u64, issued_ms: u64) -> Token {
-        Token {
-            incarnation: 3,
-            ordinal,
-            place: Place::At(Position::new(position)),
-            issued_ms,
-        }
+        Token { incarnation: 3, ordinal, place: Place::At(Position::new(position)), issued_ms }
     }
 
     proptest! {

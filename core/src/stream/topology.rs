@@ -46,27 +46,18 @@ impl Topology {
             status: StreamStatus::Enabling,
             shards: smallvec![],
             open: smallvec![],
-            next: Birth {
-                ordinal: 0,
-                created_ms: 0,
-            },
+            next: Birth { ordinal: 0, created_ms: 0 },
         }
     }
 
     /// What a shard is born with at `now_ms`; it rises even when the clock stands still.
     pub(crate) fn birth(&self, now_ms: u64) -> Birth {
-        Birth {
-            ordinal: self.next.ordinal,
-            created_ms: now_ms.max(self.next.created_ms),
-        }
+        Birth { ordinal: self.next.ordinal, created_ms: now_ms.max(self.next.created_ms) }
     }
 
     /// Notes that a shard was born.
     pub(crate) fn born(&mut self, birth: Birth) {
-        self.next = Birth {
-            ordinal: birth.ordinal + 1,
-            created_ms: birth.created_ms + 1,
-        };
+        self.next = Birth { ordinal: birth.ordinal + 1, created_ms: birth.created_ms + 1 };
     }
 
     /// The open shard that takes this record; `None` when there is none.
@@ -86,19 +77,13 @@ impl Topology {
     /// The listed shard of this name.
     pub(crate) fn find(&self, id: &str) -> Option<&Listed> {
         let by_name = |listed: &Listed| listed.shard.id.as_str().cmp(id);
-        self.shards
-            .binary_search_by(by_name)
-            .ok()
-            .map(|at| &self.shards[at])
+        self.shards.binary_search_by(by_name).ok().map(|at| &self.shards[at])
     }
 
     /// The listed shard of this ordinal.
     pub(crate) fn by_ordinal(&self, ordinal: u32) -> Option<&Listed> {
         let by_ordinal = |listed: &Listed| listed.shard.ordinal.cmp(&ordinal);
-        self.shards
-            .binary_search_by(by_ordinal)
-            .ok()
-            .map(|at| &self.shards[at])
+        self.shards.binary_search_by(by_ordinal).ok().map(|at| &self.shards[at])
     }
 
     /// The open shards.
@@ -109,11 +94,7 @@ impl Topology {
     /// This topology with `parent` closed at `end`, and its children listed; as it is if that has
     /// happened already.
     pub(crate) fn close(&mut self, parent: &ShardId, end: Position, children: &Children) {
-        let Some(listed) = self
-            .shards
-            .iter_mut()
-            .find(|listed| listed.shard.id == *parent)
-        else {
+        let Some(listed) = self.shards.iter_mut().find(|listed| listed.shard.id == *parent) else {
             return;
         };
         if listed.end.is_some() {
@@ -142,9 +123,6 @@ impl Topology {
             let fits = next == Some(shard.range.first);
             next = shard.range.last.checked_add(1);
             fits
-        }) && self
-            .open
-            .last()
-            .is_some_and(|shard| shard.range.last == HashRange::ALL.last)
+        }) && self.open.last().is_some_and(|shard| shard.range.last == HashRange::ALL.last)
     }
 }

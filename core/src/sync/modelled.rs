@@ -15,10 +15,7 @@
 //!
 //! [loom]: https://docs.rs/loom
 
-#![allow(
-    dead_code,
-    reason = "the names mirror native.rs, whichever of them the log uses"
-)]
+#![allow(dead_code, reason = "the names mirror native.rs, whichever of them the log uses")]
 
 pub mod atomic;
 pub mod memory;

@@ -13,7 +13,9 @@ use super::Zeroable;
 
 /// Atomic types and fences.
 pub(crate) mod atomic {
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
+    };
 }
 
 /// Interior mutability with explicit accesses, so that the models can check each of them.

@@ -142,12 +142,7 @@ impl StreamsApi {
         rules.word(
             "shardIteratorType",
             kind,
-            &[
-                "AFTER_SEQUENCE_NUMBER",
-                "LATEST",
-                "AT_SEQUENCE_NUMBER",
-                "TRIM_HORIZON",
-            ],
+            &["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"],
         );
         rules.length("sequenceNumber", number, SEQUENCE_NUMBER_LENGTH);
         rules.check()?;
@@ -170,22 +165,14 @@ impl StreamsApi {
             return Err(Refusal::RecordsLimit(RECORDS_LIMIT).into());
         }
 
-        let limits = ReadLimits {
-            records: limit,
-            bytes: BYTES_LIMIT,
-        };
-        let page = self
-            .store
-            .read_iterator(iterator, limits)
-            .map_err(|error| match error {
-                // What names no stream at all was never an iterator.
-                Error::StreamNotFound { arn } if StreamArn::parse(&arn).is_err() => {
-                    Error::InvalidIterator {
-                        problem: "it does not start with a stream ARN",
-                    }
-                }
-                other => other,
-            })?;
+        let limits = ReadLimits { records: limit, bytes: BYTES_LIMIT };
+        let page = self.store.read_iterator(iterator, limits).map_err(|error| match error {
+            // What names no stream at all was never an iterator.
+            Error::StreamNotFound { arn } if StreamArn::parse(&arn).is_err() => {
+                Error::InvalidIterator { problem: "it does not start with a stream ARN" }
+            }
+            other => other,
+        })?;
         let mut body = Vec::with_capacity(TYPICAL_RECORD * (page.len() + 1));
         body.extend_from_slice(b"{\"Records\":[");
         for (number, record) in page.iter().enumerate() {
@@ -206,12 +193,10 @@ impl StreamsApi {
     }
 
     fn stream(&self, arn: &str) -> Result<Stream, Error> {
-        self.store
-            .stream(arn)
-            .map_err(|not_found| match StreamArn::parse(arn) {
-                Ok(_) => not_found,
-                Err(malformed) => malformed,
-            })
+        self.store.stream(arn).map_err(|not_found| match StreamArn::parse(arn) {
+            Ok(_) => not_found,
+            Err(malformed) => malformed,
+        })
     }
 }
 
@@ -237,10 +222,7 @@ fn children(
 ) -> (StreamDescription, bool) {
     let mut description = stream.describe();
     description.shards.retain(|shard| {
-        let is_child = shard
-            .parent_shard_id
-            .as_ref()
-            .is_some_and(|id| id.as_str() == parent);
+        let is_child = shard.parent_shard_id.as_ref().is_some_and(|id| id.as_str() == parent);
         is_child && after.is_none_or(|after| shard.shard_id.as_str() > after)
     });
     let more = description.shards.len() > limit;

@@ -102,79 +102,51 @@ fn row(refusal: &Refusal<'_>) -> (&'static str, TextSource, String) {
             ),
         ),
 
-        R::NotJson(problem) => (
-            SERIALIZATION,
-            Own,
-            format!("the body is no JSON: {problem}"),
-        ),
+        R::NotJson(problem) => (SERIALIZATION, Own, format!("the body is no JSON: {problem}")),
         R::NotAnObject => (SERIALIZATION, Own, "the body is no JSON object".into()),
-        R::WrongScalar(is, should_be) => (
-            SERIALIZATION,
-            Recorded,
-            format!("{is} cannot be converted to {should_be}"),
-        ),
-        R::List(class) => (
-            SERIALIZATION,
-            Recorded,
-            format!("Unrecognized collection type class {class}"),
-        ),
-        R::Structure => (
-            SERIALIZATION,
-            Recorded,
-            "Start of structure or map found where not expected".into(),
-        ),
+        R::WrongScalar(is, should_be) => {
+            (SERIALIZATION, Recorded, format!("{is} cannot be converted to {should_be}"))
+        }
+        R::List(class) => {
+            (SERIALIZATION, Recorded, format!("Unrecognized collection type class {class}"))
+        }
+        R::Structure => {
+            (SERIALIZATION, Recorded, "Start of structure or map found where not expected".into())
+        }
         R::Scalar => (SERIALIZATION, Recorded, "Unexpected field type".into()),
 
         R::Constraints(violations) => {
             let plural = if violations.len() == 1 { "" } else { "s" };
             let (count, all) = (violations.len(), violations.join("; "));
-            (
-                VALIDATION,
-                Model,
-                format!("{count} validation error{plural} detected: {all}"),
-            )
+            (VALIDATION, Model, format!("{count} validation error{plural} detected: {all}"))
         }
-        R::ListLimit(most) => (
-            VALIDATION,
-            Local,
-            limit("cannot be greater than the maximum allowed size: ", *most),
-        ),
-        R::DescribeLimit(most) => (
-            VALIDATION,
-            Local,
-            limit("cannot be greater than the maximum: ", *most),
-        ),
-        R::RecordsLimit(most) => (
-            VALIDATION,
-            Local,
-            limit("should be less than or equal to ", *most),
-        ),
+        R::ListLimit(most) => {
+            (VALIDATION, Local, limit("cannot be greater than the maximum allowed size: ", *most))
+        }
+        R::DescribeLimit(most) => {
+            (VALIDATION, Local, limit("cannot be greater than the maximum: ", *most))
+        }
+        R::RecordsLimit(most) => {
+            (VALIDATION, Local, limit("should be less than or equal to ", *most))
+        }
         R::UnwantedSequenceNumber => (
             VALIDATION,
             Recorded,
             invalid("SequenceNumber should not be passed for this iterator type"),
         ),
-        R::MissingSequenceNumber => (
-            VALIDATION,
-            Own,
-            invalid("SequenceNumber is required for this iterator type"),
-        ),
+        R::MissingSequenceNumber => {
+            (VALIDATION, Own, invalid("SequenceNumber is required for this iterator type"))
+        }
 
-        R::Core(Error::StreamNotFound { arn }) => (
-            NOT_FOUND,
-            Recorded,
-            format!("Requested resource not found: Stream: {arn} not found"),
-        ),
-        R::Core(Error::ShardNotFound { .. }) => (
-            NOT_FOUND,
-            Recorded,
-            "Requested resource not found: Shard does not exist".into(),
-        ),
-        R::Core(Error::Trimmed { .. }) => (
-            TRIMMED,
-            Recorded,
-            "The data you are trying to access has been trimmed".into(),
-        ),
+        R::Core(Error::StreamNotFound { arn }) => {
+            (NOT_FOUND, Recorded, format!("Requested resource not found: Stream: {arn} not found"))
+        }
+        R::Core(Error::ShardNotFound { .. }) => {
+            (NOT_FOUND, Recorded, "Requested resource not found: Shard does not exist".into())
+        }
+        R::Core(Error::Trimmed { .. }) => {
+            (TRIMMED, Recorded, "The data you are trying to access has been trimmed".into())
+        }
         R::Core(Error::ExpiredIterator { .. }) => {
             (EXPIRED, Recorded, "Shard iterator has expired".into())
         }
@@ -182,16 +154,12 @@ fn row(refusal: &Refusal<'_>) -> (&'static str, TextSource, String) {
             (VALIDATION, Recorded, "Invalid ShardIterator".into())
         }
         R::Core(Error::InvalidArn { .. }) => (VALIDATION, Recorded, "Invalid StreamArn".into()),
-        R::Core(Error::SequenceNumberOutOfShard { .. }) => (
-            VALIDATION,
-            Local,
-            "Invalid SequenceNumber for the shard".into(),
-        ),
-        R::Core(Error::InvalidSequenceNumber { .. }) => (
-            VALIDATION,
-            Own,
-            invalid("SequenceNumber is not a decimal number"),
-        ),
+        R::Core(Error::SequenceNumberOutOfShard { .. }) => {
+            (VALIDATION, Local, "Invalid SequenceNumber for the shard".into())
+        }
+        R::Core(Error::InvalidSequenceNumber { .. }) => {
+            (VALIDATION, Own, invalid("SequenceNumber is not a decimal number"))
+        }
         // What no request leads to keeps the library's own words.
         R::Core(other) => (VALIDATION, Own, other.to_string()),
     }
@@ -208,12 +176,7 @@ fn limit(rule: &str, most: usize) -> String {
 impl From<Refusal<'_>> for WireError {
     fn from(refusal: Refusal<'_>) -> Self {
         let (name, source, message) = row(&refusal);
-        Self {
-            name,
-            message,
-            status: 400,
-            source,
-        }
+        Self { name, message, status: 400, source }
     }
 }
 

@@ -125,10 +125,7 @@ impl Rules {
         if let Some(text) = given
             && !allowed.contains(&text)
         {
-            let rule = format!(
-                "Member must satisfy enum value set: [{}]",
-                allowed.join(", ")
-            );
+            let rule = format!("Member must satisfy enum value set: [{}]", allowed.join(", "));
             self.violate_with(text, at, &rule);
         }
     }
@@ -148,9 +145,8 @@ impl Rules {
     }
 
     fn violate(&mut self, value: &str, at: &str, rule: &str) {
-        self.violations.push(format!(
-            "Value {value} at '{at}' failed to satisfy constraint: {rule}"
-        ));
+        self.violations
+            .push(format!("Value {value} at '{at}' failed to satisfy constraint: {rule}"));
     }
 
     /// Refuses the request if any rule is broken.

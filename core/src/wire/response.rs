@@ -101,12 +101,7 @@ pub(super) fn describe_stream(description: &StreamDescription, more: bool) -> Ve
     json(&DescribeStream {
         stream_description: DescribedStream {
             creation_request_date_time: info.created_ms() as f64 / 1000.0,
-            key_schema: info
-                .key_schema()
-                .elements()
-                .iter()
-                .map(described_key)
-                .collect(),
+            key_schema: info.key_schema().elements().iter().map(described_key).collect(),
             last_evaluated_shard_id: last.map(|shard| shard.shard_id.as_str()),
             shards: description.shards.iter().map(described_shard).collect(),
             stream_arn: info.arn().as_str(),
@@ -119,10 +114,7 @@ pub(super) fn describe_stream(description: &StreamDescription, more: bool) -> Ve
 }
 
 fn described_key(element: &KeySchemaElement) -> DescribedKey<'_> {
-    DescribedKey {
-        attribute_name: &element.attribute_name,
-        key_type: element.key_type.as_str(),
-    }
+    DescribedKey { attribute_name: &element.attribute_name, key_type: element.key_type.as_str() }
 }
 
 fn described_shard(shard: &ShardInfo) -> DescribedShard<'_> {
@@ -138,9 +130,7 @@ fn described_shard(shard: &ShardInfo) -> DescribedShard<'_> {
 
 /// A shard iterator.
 pub(super) fn get_shard_iterator(iterator: &str) -> Vec<u8> {
-    json(&GetShardIterator {
-        shard_iterator: iterator,
-    })
+    json(&GetShardIterator { shard_iterator: iterator })
 }
 
 fn json(response: &impl Serialize) -> Vec<u8> {

@@ -26,12 +26,7 @@ pub fn host() -> Host {
     let clock = Arc::new(ManualClock::at_ms(CREATED_MS));
     let store = Store::builder().clock(clock.clone()).build();
     let stream = register(&store, "Orders");
-    Host {
-        api: StreamsApi::new(store.clone()),
-        store,
-        stream,
-        clock,
-    }
+    Host { api: StreamsApi::new(store.clone()), store, stream, clock }
 }
 
 pub fn register(store: &Store, table: &str) -> Stream {
@@ -42,10 +37,7 @@ pub fn register(store: &Store, table: &str) -> Stream {
 }
 
 pub fn item(n: usize) -> Image {
-    Image::new(Attributes::from([(
-        "pk".to_owned(),
-        AttributeValue::N(n.to_string()),
-    )]))
+    Image::new(Attributes::from([("pk".to_owned(), AttributeValue::N(n.to_string()))]))
 }
 
 impl Host {
@@ -66,10 +58,7 @@ impl Host {
 
     pub fn iterator(&self, body: Value) -> Result<String, WireError> {
         let mut request = json!({ "StreamArn": ARN, "ShardId": self.shard() });
-        request
-            .as_object_mut()
-            .unwrap()
-            .extend(body.as_object().unwrap().clone());
+        request.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
         let answer = self.call("GetShardIterator", request)?;
         Ok(answer["ShardIterator"].as_str().unwrap().to_owned())
     }
@@ -86,12 +75,7 @@ impl Host {
             let value = &record["dynamodb"]["NewImage"]["pk"]["N"];
             value.as_str().unwrap().parse().unwrap()
         };
-        let numbers = page["Records"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(number)
-            .collect();
+        let numbers = page["Records"].as_array().unwrap().iter().map(number).collect();
         let next = page.as_object().unwrap().get("NextShardIterator");
         (numbers, next.map(|next| next.as_str().unwrap().to_owned()))
     }
@@ -99,10 +83,7 @@ impl Host {
 
 pub fn refused(answer: Result<Value, WireError>, name: &str, message: &str) {
     let error = answer.unwrap_err();
-    assert_eq!(
-        (error.name, &*error.message, error.status),
-        (name, message, 400)
-    );
+    assert_eq!((error.name, &*error.message, error.status), (name, message, 400));
 }
 
 pub fn invalid(answer: Result<Value, WireError>, message: &str) {

@@ -11,56 +11,24 @@ fn bodies_that_are_no_requests() {
     let handle = |body: &[u8]| host.api.handle("DescribeStream", body).map(|_| Value::Null);
     let deep = "[".repeat(1_000_000);
     for junk in ["", "{", "nonsense", "[]", "\"text\"", "{\"a\":1}x", &deep] {
-        assert_eq!(
-            handle(junk.as_bytes()).unwrap_err().name,
-            "SerializationException",
-            "{junk}"
-        );
+        assert_eq!(handle(junk.as_bytes()).unwrap_err().name, "SerializationException", "{junk}");
     }
-    assert_eq!(
-        handle(b"{\"StreamArn\":\"\xff\"}").unwrap_err().name,
-        "SerializationException"
-    );
+    assert_eq!(handle(b"{\"StreamArn\":\"\xff\"}").unwrap_err().name, "SerializationException");
     for (body, message) in [
-        (
-            json!({ "StreamArn": 1 }),
-            "NUMBER_VALUE cannot be converted to String",
-        ),
-        (
-            json!({ "StreamArn": 1.5 }),
-            "DECIMAL_VALUE cannot be converted to String",
-        ),
-        (
-            json!({ "StreamArn": true }),
-            "TRUE_VALUE cannot be converted to String",
-        ),
-        (
-            json!({ "StreamArn": [] }),
-            "Unrecognized collection type class java.lang.String",
-        ),
-        (
-            json!({ "StreamArn": {} }),
-            "Start of structure or map found where not expected",
-        ),
-        (
-            json!({ "Limit": "1" }),
-            "STRING_VALUE cannot be converted to Integer",
-        ),
-        (
-            json!({ "Limit": [] }),
-            "Unrecognized collection type class java.lang.Integer",
-        ),
+        (json!({ "StreamArn": 1 }), "NUMBER_VALUE cannot be converted to String"),
+        (json!({ "StreamArn": 1.5 }), "DECIMAL_VALUE cannot be converted to String"),
+        (json!({ "StreamArn": true }), "TRUE_VALUE cannot be converted to String"),
+        (json!({ "StreamArn": [] }), "Unrecognized collection type class java.lang.String"),
+        (json!({ "StreamArn": {} }), "Start of structure or map found where not expected"),
+        (json!({ "Limit": "1" }), "STRING_VALUE cannot be converted to Integer"),
+        (json!({ "Limit": [] }), "Unrecognized collection type class java.lang.Integer"),
         (json!({ "ShardFilter": "x" }), "Unexpected field type"),
         (
             json!({ "ShardFilter": [] }),
             "Unrecognized collection type class com.amazonaws.dynamodb.v20120810.ShardFilter",
         ),
     ] {
-        refused(
-            host.call("DescribeStream", body),
-            "SerializationException",
-            message,
-        );
+        refused(host.call("DescribeStream", body), "SerializationException", message);
     }
     let body = json!({ "StreamArn": ARN, "Limit": null, "Unheard": { "of": [] } });
     assert!(host.call("DescribeStream", body).is_ok());
@@ -71,10 +39,7 @@ fn bodies_that_are_no_requests() {
 #[test]
 fn refusals_as_json() {
     let error = host().call("PutItem", json!({})).unwrap_err();
-    assert_eq!(
-        (error.name, error.status),
-        ("UnknownOperationException", 400)
-    );
+    assert_eq!((error.name, error.status), ("UnknownOperationException", 400));
     let body: Value = serde_json::from_slice(&error.body()).unwrap();
     let expected = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#UnknownOperationException",

@@ -8,9 +8,7 @@ use crate::host::{ARN, NO_SHARD, UNKNOWN, broken, host, invalid, refused, regist
 fn a_stream_is_described() {
     let host = host();
     let shard = host.shard();
-    let answer = host
-        .call("DescribeStream", json!({ "StreamArn": ARN }))
-        .unwrap();
+    let answer = host.call("DescribeStream", json!({ "StreamArn": ARN })).unwrap();
     let expected = json!({ "StreamDescription": {
         "CreationRequestDateTime": 1_432_155_070.252,
         "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
@@ -34,24 +32,14 @@ fn shards_are_described_in_pages_and_by_parent() {
     let first = host.shard();
     let children = host.stream.split(&first).unwrap();
     let ids = |answer: Value| -> Vec<String> {
-        let shards = answer["StreamDescription"]["Shards"]
-            .as_array()
-            .unwrap()
-            .clone();
-        shards
-            .iter()
-            .map(|shard| shard["ShardId"].as_str().unwrap().to_owned())
-            .collect()
+        let shards = answer["StreamDescription"]["Shards"].as_array().unwrap().clone();
+        shards.iter().map(|shard| shard["ShardId"].as_str().unwrap().to_owned()).collect()
     };
     let describe = |mut body: Value| {
         body["StreamArn"] = json!(ARN);
         host.call("DescribeStream", body)
     };
-    let all = [
-        first.clone(),
-        children[0].to_string(),
-        children[1].to_string(),
-    ];
+    let all = [first.clone(), children[0].to_string(), children[1].to_string()];
 
     let answer = describe(json!({})).unwrap();
     let parent = &answer["StreamDescription"]["Shards"][0];
@@ -60,33 +48,20 @@ fn shards_are_described_in_pages_and_by_parent() {
         "EndingSequenceNumber": "100000000000000000002",
     });
     assert_eq!(parent["SequenceNumberRange"], range);
-    assert_eq!(
-        answer["StreamDescription"]["Shards"][1]["ParentShardId"],
-        json!(first)
-    );
+    assert_eq!(answer["StreamDescription"]["Shards"][1]["ParentShardId"], json!(first));
     assert_eq!(ids(answer), all);
 
     let page = describe(json!({ "Limit": 2 })).unwrap();
     let last = page["StreamDescription"]["LastEvaluatedShardId"].clone();
     assert_eq!((ids(page), &last), (all[..2].to_vec(), &json!(all[1])));
     let page = describe(json!({ "Limit": 2, "ExclusiveStartShardId": last })).unwrap();
-    assert!(
-        page["StreamDescription"]
-            .get("LastEvaluatedShardId")
-            .is_none()
-    );
+    assert!(page["StreamDescription"].get("LastEvaluatedShardId").is_none());
     assert_eq!(ids(page), all[2..]);
     assert!(ids(describe(json!({ "ExclusiveStartShardId": all[2] })).unwrap()).is_empty());
-    assert_eq!(
-        ids(describe(json!({ "ExclusiveStartShardId": NO_SHARD })).unwrap()),
-        all
-    );
+    assert_eq!(ids(describe(json!({ "ExclusiveStartShardId": NO_SHARD })).unwrap()), all);
 
     let filter = |shard: &str| json!({ "Type": "CHILD_SHARDS", "ShardId": shard });
-    assert_eq!(
-        ids(describe(json!({ "ShardFilter": filter(&first) })).unwrap()),
-        all[1..]
-    );
+    assert_eq!(ids(describe(json!({ "ShardFilter": filter(&first) })).unwrap()), all[1..]);
     assert!(ids(describe(json!({ "ShardFilter": filter(&all[1]) })).unwrap()).is_empty());
     assert!(ids(describe(json!({ "ShardFilter": filter(NO_SHARD) })).unwrap()).is_empty());
     let page = describe(json!({ "ShardFilter": filter(&first), "Limit": 1 })).unwrap();
@@ -95,18 +70,8 @@ fn shards_are_described_in_pages_and_by_parent() {
 
     let null = "not be null";
     for (body, value, at, rule) in [
-        (
-            json!({ "ShardFilter": { "ShardId": first } }),
-            "null",
-            "shardFilter.type",
-            null,
-        ),
-        (
-            json!({ "ShardFilter": { "Type": "CHILD_SHARDS" } }),
-            "null",
-            "shardFilter.shardId",
-            null,
-        ),
+        (json!({ "ShardFilter": { "ShardId": first } }), "null", "shardFilter.type", null),
+        (json!({ "ShardFilter": { "Type": "CHILD_SHARDS" } }), "null", "shardFilter.shardId", null),
         (
             json!({ "ShardFilter": { "Type": "ALL", "ShardId": first } }),
             "'ALL'",
@@ -125,12 +90,7 @@ fn shards_are_described_in_pages_and_by_parent() {
             "exclusiveStartShardId",
             "have length less than or equal to 65",
         ),
-        (
-            json!({ "Limit": 0 }),
-            "'0'",
-            "limit",
-            "have value greater than or equal to 1",
-        ),
+        (json!({ "Limit": 0 }), "'0'", "limit", "have value greater than or equal to 1"),
     ] {
         broken(describe(body), value, at, rule);
     }
@@ -145,19 +105,10 @@ fn unknown_and_malformed_streams() {
     let with = |arn: &str| host.call("DescribeStream", json!({ "StreamArn": arn }));
     let message = format!("Requested resource not found: Stream: {UNKNOWN} not found");
     refused(with(UNKNOWN), "ResourceNotFoundException", &message);
-    for arn in [
-        "fake-stream",
-        &ARN.replace("/stream/", "/"),
-        &"x".repeat(2000),
-    ] {
+    for arn in ["fake-stream", &ARN.replace("/stream/", "/"), &"x".repeat(2000)] {
         invalid(with(arn), "Invalid StreamArn");
     }
-    broken(
-        host.call("DescribeStream", json!({})),
-        "null",
-        "streamArn",
-        "not be null",
-    );
+    broken(host.call("DescribeStream", json!({})), "null", "streamArn", "not be null");
 }
 
 #[test]
@@ -183,22 +134,16 @@ fn streams_are_listed_in_pages() {
     }
     assert_eq!(tables, ["Orders", "Table0", "Table1", "Table2", "Table3"]);
 
-    let answer = host
-        .call("ListStreams", json!({ "TableName": "Orders" }))
-        .unwrap();
+    let answer = host.call("ListStreams", json!({ "TableName": "Orders" })).unwrap();
     let expected = json!({ "Streams": [{
         "StreamArn": ARN,
         "StreamLabel": "2015-05-20T20:51:10.252",
         "TableName": "Orders",
     }]});
     assert_eq!(answer, expected);
-    let nobody = host
-        .call("ListStreams", json!({ "TableName": "Nobody" }))
-        .unwrap();
+    let nobody = host.call("ListStreams", json!({ "TableName": "Nobody" })).unwrap();
     assert_eq!(nobody, json!({ "Streams": [] }));
-    let past = host
-        .call("ListStreams", json!({ "ExclusiveStartStreamArn": UNKNOWN }))
-        .unwrap();
+    let past = host.call("ListStreams", json!({ "ExclusiveStartStreamArn": UNKNOWN })).unwrap();
     assert_eq!(past["Streams"].as_array().unwrap().len(), 5);
 
     let list = |body| host.call("ListStreams", body);
@@ -207,24 +152,10 @@ fn streams_are_listed_in_pages() {
     let limit = "One or more parameter values were invalid: Limit cannot be greater than the \
                  maximum allowed size: 100";
     invalid(list(json!({ "Limit": 101 })), limit);
-    invalid(
-        list(json!({ "ExclusiveStartStreamArn": "junk" })),
-        "Invalid StreamArn",
-    );
+    invalid(list(json!({ "ExclusiveStartStreamArn": "junk" })), "Invalid StreamArn");
     let pattern = "satisfy regular expression pattern: [a-zA-Z0-9_.-]+";
-    broken(
-        list(json!({ "TableName": "a b c" })),
-        "'a b c'",
-        "tableName",
-        pattern,
-    );
-    let several = list(json!({ "TableName": "a ", "Limit": -5 }))
-        .unwrap_err()
-        .message;
+    broken(list(json!({ "TableName": "a b c" })), "'a b c'", "tableName", pattern);
+    let several = list(json!({ "TableName": "a ", "Limit": -5 })).unwrap_err().message;
     assert!(several.starts_with("3 validation errors detected: Value '-5' at 'limit'"));
-    assert_eq!(
-        several.matches("; Value 'a ' at 'tableName'").count(),
-        2,
-        "{several}"
-    );
+    assert_eq!(several.matches("; Value 'a ' at 'tableName'").count(), 2, "{several}");
 }

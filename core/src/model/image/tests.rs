@@ -21,20 +21,11 @@ fn given_json_is_kept_and_read_when_asked() {
     assert_eq!(before, image.first_bytes());
     assert_eq!(image.json(), JSON.as_bytes());
     assert_eq!(image.size_bytes(), (2 + 1) + (4 + 2) + (4 + 5));
-    assert_eq!(
-        image.attribute("pk").unwrap().into_owned(),
-        AttributeValue::S("a".into())
-    );
+    assert_eq!(image.attribute("pk").unwrap().into_owned(), AttributeValue::S("a".into()));
     assert_eq!(image.size_of("list"), Some(9));
-    assert!(
-        image.0.attributes.get().is_none(),
-        "nobody has asked for all attributes"
-    );
+    assert!(image.0.attributes.get().is_none(), "nobody has asked for all attributes");
     // This name stands in the text with an escape; it is found all the same.
-    assert_eq!(
-        image.attribute("name").unwrap().into_owned(),
-        AttributeValue::N("10".into())
-    );
+    assert_eq!(image.attribute("name").unwrap().into_owned(), AttributeValue::N("10".into()));
     assert_eq!(image.attribute("n\\u0061me"), None);
     assert_eq!(image.attributes().len(), 3);
     assert!(image.kept_bytes() > before);
@@ -43,27 +34,15 @@ fn given_json_is_kept_and_read_when_asked() {
 
 #[test]
 fn an_image_is_encoded_once_for_everybody() {
-    let image = Image::new(
-        Image::from_json(JSON.as_bytes())
-            .unwrap()
-            .attributes()
-            .clone(),
-    );
+    let image = Image::new(Image::from_json(JSON.as_bytes()).unwrap().attributes().clone());
     let shared = image.clone();
     let first = std::thread::scope(|scope| {
-        let readers: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| shared.json().as_ptr().addr()))
-            .collect();
-        readers
-            .into_iter()
-            .map(|reader| reader.join().unwrap())
-            .collect::<Vec<_>>()
+        let readers: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| shared.json().as_ptr().addr())).collect();
+        readers.into_iter().map(|reader| reader.join().unwrap()).collect::<Vec<_>>()
     });
     assert!(first.iter().all(|&at| at == image.json().as_ptr().addr()));
-    assert_eq!(
-        image.json(),
-        br#"{"list":{"L":[{"BOOL":true}]},"name":{"N":"10"},"pk":{"S":"a"}}"#
-    );
+    assert_eq!(image.json(), br#"{"list":{"L":[{"BOOL":true}]},"name":{"N":"10"},"pk":{"S":"a"}}"#);
 }
 
 #[test]

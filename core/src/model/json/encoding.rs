@@ -25,6 +25,9 @@ pub(crate) struct Encoding {
     places: Box<[Place]>,
 }
 
+/// What JSON adds to the name and the text of an attribute, `"":{"S":""},` and a little more.
+const PUNCTUATION: usize = 16;
+
 /// Where `"name":value` lies, and the bytes that DynamoDB counts for the attribute.
 struct Place {
     start: u32,
@@ -46,12 +49,15 @@ impl Place {
 }
 
 impl Encoding {
-    /// Writes these attributes.
+    /// Writes these attributes, of which there are about `count` with about `size` bytes in all.
     pub(crate) fn of<'a>(
-        attributes: impl IntoIterator<Item = (&'a str, &'a AttributeValue)>,
+        attributes: impl Iterator<Item = (&'a str, &'a AttributeValue)>,
+        count: usize,
+        size: u64,
     ) -> Self {
-        let mut json = vec![b'{'];
-        let mut places = Vec::new();
+        let mut json = Vec::with_capacity(size as usize + PUNCTUATION * count + 2);
+        let mut places = Vec::with_capacity(count);
+        json.push(b'{');
         for (name, value) in attributes {
             if json.len() > 1 {
                 json.push(b',');
@@ -59,37 +65,24 @@ impl Encoding {
             let start = json.len();
             let is_plain = write::attribute(&mut json, name, value);
             places.extend(
-                is_plain
-                    .then(|| Place::new(start, name, json.len(), value.size_bytes()))
-                    .flatten(),
+                is_plain.then(|| Place::new(start, name, json.len(), value.size_bytes())).flatten(),
             );
         }
         json.push(b'}');
-        Self {
-            json: json.into(),
-            places: places.into(),
-        }
+        Self { json: json.into(), places: places.into() }
     }
 
     /// Takes over an item's JSON; checks and measures it without keeping its attributes.
     pub(crate) fn read(json: Box<[u8]>) -> Result<(Self, u64), Error> {
-        let text = str::from_utf8(&json).map_err(|_| Error::InvalidItem {
-            problem: "it is not UTF-8".into(),
-        })?;
+        let text = str::from_utf8(&json)
+            .map_err(|_| Error::InvalidItem { problem: "it is not UTF-8".into() })?;
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let survey = Survey { text }
             .deserialize(&mut deserializer)
             .and_then(|survey| deserializer.end().map(|()| survey));
-        let (places, size) = survey.map_err(|error| Error::InvalidItem {
-            problem: problem::words(&error),
-        })?;
-        Ok((
-            Self {
-                json,
-                places: places.into(),
-            },
-            size,
-        ))
+        let (places, size) =
+            survey.map_err(|error| Error::InvalidItem { problem: problem::words(&error) })?;
+        Ok((Self { json, places: places.into() }, size))
     }
 
     /// The JSON of the item.
@@ -129,8 +122,9 @@ impl Encoding {
 
     /// An item of these attributes alone, if the table has them all.
     pub(crate) fn project<'a>(&self, names: impl Iterator<Item = &'a str>) -> Option<Self> {
-        let mut json = vec![b'{'];
-        let mut places = Vec::new();
+        let mut json = Vec::with_capacity(self.json.len().min(256));
+        let mut places = Vec::with_capacity(2);
+        json.push(b'{');
         for name in names {
             if json.len() > 1 {
                 json.push(b',');
@@ -145,10 +139,7 @@ impl Encoding {
             });
         }
         json.push(b'}');
-        Some(Self {
-            json: json.into(),
-            places: places.into(),
-        })
+        Some(Self { json: json.into(), places: places.into() })
     }
 
     fn place(&self, name: &str) -> Option<&Place> {

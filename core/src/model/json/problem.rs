@@ -75,9 +75,5 @@ pub(super) fn number(text: &str, problem: NumberProblem) -> String {
 pub(super) fn words(error: &serde_json::Error) -> Box<str> {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    if error.is_data() {
-        text.trim_end_matches(&place).into()
-    } else {
-        text.into()
-    }
+    if error.is_data() { text.trim_end_matches(&place).into() } else { text.into() }
 }

@@ -51,12 +51,7 @@ impl Product for AttributeValue {
     }
 
     fn map(entries: Vec<(Cow<'_, str>, Self)>) -> Self {
-        Self::M(
-            entries
-                .into_iter()
-                .map(|(name, value)| (name.into_owned(), value))
-                .collect(),
-        )
+        Self::M(entries.into_iter().map(|(name, value)| (name.into_owned(), value)).collect())
     }
 }
 
@@ -82,10 +77,7 @@ impl Product for Measured {
     }
 
     fn map(entries: Vec<(Cow<'_, str>, Self)>) -> Self {
-        let contents: u64 = entries
-            .iter()
-            .map(|(name, size)| name.len() as u64 + size.0)
-            .sum();
+        let contents: u64 = entries.iter().map(|(name, size)| name.len() as u64 + size.0).sum();
         Self(container_size(entries.len()) + contents)
     }
 }
@@ -98,15 +90,8 @@ impl<'de> Deserialize<'de> for AttributeValue {
 
 /// Reads the attributes of an item.
 pub(super) fn attributes<'de, D: Deserializer<'de>>(json: D) -> Result<Attributes, D::Error> {
-    let entries = Entries {
-        level: 1,
-        product: PhantomData,
-    }
-    .deserialize(json)?;
-    Ok(entries
-        .into_iter()
-        .map(|(name, value)| (name.into_owned(), value))
-        .collect())
+    let entries = Entries { level: 1, product: PhantomData }.deserialize(json)?;
+    Ok(entries.into_iter().map(|(name, value)| (name.into_owned(), value)).collect())
 }
 
 /// Reads one value: an object with one member, that the value's type names.
@@ -118,10 +103,7 @@ pub(super) struct Value<P> {
 impl<P> Value<P> {
     /// Reads the value of an attribute of an item.
     pub(super) fn attribute() -> Self {
-        Self {
-            level: 1,
-            product: PhantomData,
-        }
+        Self { level: 1, product: PhantomData }
     }
 }
 
@@ -158,17 +140,9 @@ impl<'de, P: Product> Visitor<'de> for Value<P> {
             "B" => P::leaf(AttributeValue::B(bytes(&map.next_value::<Text<'de>>()?.0)?)),
             "SS" => P::leaf(AttributeValue::Ss(string_set(map.next_value()?)?)),
             "NS" => P::leaf(AttributeValue::Ns(number_set(map.next_value()?)?)),
-            "BS" => P::leaf(AttributeValue::Bs(binary_set(
-                &map.next_value::<Vec<_>>()?,
-            )?)),
-            "M" => P::map(map.next_value_seed(Entries {
-                level: inside,
-                product: PhantomData,
-            })?),
-            "L" => P::list(map.next_value_seed(Elements {
-                level: inside,
-                product: PhantomData,
-            })?),
+            "BS" => P::leaf(AttributeValue::Bs(binary_set(&map.next_value::<Vec<_>>()?)?)),
+            "M" => P::map(map.next_value_seed(Entries { level: inside, product: PhantomData })?),
+            "L" => P::list(map.next_value_seed(Elements { level: inside, product: PhantomData })?),
             "NULL" => match map.next_value()? {
                 true => P::leaf(AttributeValue::Null(true)),
                 false => return Err(de::Error::custom(problem::NULL_FALSE)),
@@ -208,10 +182,7 @@ impl<'de, P: Product> Visitor<'de> for Entries<P> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
         while let Some(Text(name)) = map.next_key()? {
-            let value = Value {
-                level: self.level,
-                product: self.product,
-            };
+            let value = Value { level: self.level, product: self.product };
             entries.push((name, map.next_value_seed(value)?));
         }
         entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
@@ -246,10 +217,7 @@ impl<'de, P: Product> Visitor<'de> for Elements<P> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<P>, A::Error> {
         let mut elements = Vec::new();
-        let element = || Value {
-            level: self.level,
-            product: self.product,
-        };
+        let element = || Value { level: self.level, product: self.product };
         while let Some(value) = list.next_element_seed(element())? {
             elements.push(value);
         }
@@ -293,9 +261,7 @@ fn checked_number<E: de::Error>(text: &str) -> Result<Decimal, E> {
 }
 
 fn bytes<E: de::Error>(base64: &str) -> Result<Vec<u8>, E> {
-    STANDARD
-        .decode(base64)
-        .map_err(|_| E::custom(problem::NO_BASE64))
+    STANDARD.decode(base64).map_err(|_| E::custom(problem::NO_BASE64))
 }
 
 fn string_set<E: de::Error>(texts: Vec<String>) -> Result<Vec<String>, E> {
@@ -312,10 +278,7 @@ fn number_set<E: de::Error>(texts: Vec<String>) -> Result<Vec<String>, E> {
     if texts.is_empty() {
         return Err(E::custom(problem::NO_NUMBERS));
     }
-    let numbers = texts
-        .iter()
-        .map(|text| checked_number(text))
-        .collect::<Result<Vec<_>, E>>()?;
+    let numbers = texts.iter().map(|text| checked_number(text)).collect::<Result<Vec<_>, E>>()?;
     if repeats(&numbers) {
         return Err(E::custom(problem::SAME_NUMBERS));
     }
@@ -326,10 +289,7 @@ fn binary_set<E: de::Error>(texts: &[String]) -> Result<Vec<Vec<u8>>, E> {
     if texts.is_empty() {
         return Err(E::custom(problem::NO_BINARIES));
     }
-    let all = texts
-        .iter()
-        .map(|text| bytes(text))
-        .collect::<Result<Vec<_>, E>>()?;
+    let all = texts.iter().map(|text| bytes(text)).collect::<Result<Vec<_>, E>>()?;
     if repeats(&all) {
         return Err(E::custom(problem::same_binaries(texts)));
     }

@@ -46,14 +46,8 @@ fn each_type_is_written_as_dynamodb_does() {
         (Ss(vec!["a".into(), "b".into()]), r#"{"SS":["a","b"]}"#),
         (Ns(vec!["1".into(), "2".into()]), r#"{"NS":["1","2"]}"#),
         (Bs(vec![vec![], vec![1]]), r#"{"BS":["","AQ=="]}"#),
-        (
-            M([("k".into(), Null(true))].into()),
-            r#"{"M":{"k":{"NULL":true}}}"#,
-        ),
-        (
-            L(vec![Bool(false), L(vec![])]),
-            r#"{"L":[{"BOOL":false},{"L":[]}]}"#,
-        ),
+        (M([("k".into(), Null(true))].into()), r#"{"M":{"k":{"NULL":true}}}"#),
+        (L(vec![Bool(false), L(vec![])]), r#"{"L":[{"BOOL":false},{"L":[]}]}"#),
     ] {
         assert_eq!(serde_json::to_string(&value).unwrap(), json);
         assert_eq!(serde_json::from_str::<AttributeValue>(json).unwrap(), value);
@@ -63,11 +57,7 @@ fn each_type_is_written_as_dynamodb_does() {
 /// `levels` values inside one another.
 fn nested(levels: usize) -> String {
     let around = levels - 1;
-    format!(
-        "{}{{\"S\":\"\"}}{}",
-        "{\"L\":[".repeat(around),
-        "]}".repeat(around)
-    )
+    format!("{}{{\"S\":\"\"}}{}", "{\"L\":[".repeat(around), "]}".repeat(around))
 }
 
 #[test]
@@ -92,10 +82,7 @@ fn what_dynamodb_refuses_is_refused_in_its_words() {
         (r#"{"N":"b"}"#, "cannot be converted to a numeric value: b"),
         (r#"{"N":"1e126"}"#, "Number overflow."),
         (r#"{"N":"1e-131"}"#, "Number underflow."),
-        (
-            r#"{"N":"123456789012345678901234567890123456789"}"#,
-            "more than 38 significant",
-        ),
+        (r#"{"N":"123456789012345678901234567890123456789"}"#, "more than 38 significant"),
         (r#"{"N":1}"#, "invalid type: integer"),
         (r#"{"S":null}"#, "invalid type: null"),
         (r#"{"B":"A"}"#, "not Base64"),
@@ -104,30 +91,16 @@ fn what_dynamodb_refuses_is_refused_in_its_words() {
         (r#"{"SS":[]}"#, "An string set  may not be empty"),
         (r#"{"NS":[]}"#, "An number set  may not be empty"),
         (r#"{"BS":[]}"#, "Binary sets should not be empty"),
-        (
-            r#"{"SS":["a","b","a"]}"#,
-            "Input collection [a, b, a] contains duplicates.",
-        ),
-        (
-            r#"{"NS":["1","1.0"]}"#,
-            "Input collection contains duplicates",
-        ),
-        (
-            r#"{"BS":["AQ==","AQ=="]}"#,
-            "[AQ==, AQ==]of type BS contains duplicates.",
-        ),
+        (r#"{"SS":["a","b","a"]}"#, "Input collection [a, b, a] contains duplicates."),
+        (r#"{"NS":["1","1.0"]}"#, "Input collection contains duplicates"),
+        (r#"{"BS":["AQ==","AQ=="]}"#, "[AQ==, AQ==]of type BS contains duplicates."),
         (r#"{"NULL":false}"#, "must have the value of true"),
         (r#"{"BOOL":"true"}"#, "invalid type: string"),
-        (
-            r#"{"M":{"a":{"S":""},"\u0061":{"S":""}}}"#,
-            "names an attribute twice",
-        ),
+        (r#"{"M":{"a":{"S":""},"\u0061":{"S":""}}}"#, "names an attribute twice"),
         (r#"{"L":[{}]}"#, "is empty, must contain exactly one"),
         (r#""S""#, "expected an attribute value"),
     ] {
-        let error = serde_json::from_str::<AttributeValue>(json)
-            .unwrap_err()
-            .to_string();
+        let error = serde_json::from_str::<AttributeValue>(json).unwrap_err().to_string();
         assert!(error.contains(words), "{json}: {error}");
     }
 }

@@ -87,10 +87,7 @@ pub fn expecting_panics<R>(body: impl FnOnce() -> R) -> R {
 ///
 /// The harness calls it first in every execution.
 pub fn begin_execution() {
-    BLOCKS.set(Blocks {
-        running: true,
-        ..Blocks::default()
-    });
+    BLOCKS.set(Blocks { running: true, ..Blocks::default() });
 }
 
 /// Ends an execution: a message for each block and each life that has not ended.
@@ -99,21 +96,15 @@ pub fn begin_execution() {
 pub fn end_execution() -> Vec<String> {
     BLOCKS.with_borrow_mut(|blocks| {
         blocks.running = false;
-        let leaked = blocks
-            .blocks
-            .iter()
-            .filter(|block| block.released.is_none())
-            .map(|block| {
-                format!(
-                    "{} bytes allocated at {} were never released",
-                    block.layout.size(),
-                    block.allocated
-                )
-            });
-        let lives = blocks
-            .lives
-            .values()
-            .map(|begun| format!("a life begun at {begun} never ended"));
+        let leaked = blocks.blocks.iter().filter(|block| block.released.is_none()).map(|block| {
+            format!(
+                "{} bytes allocated at {} were never released",
+                block.layout.size(),
+                block.allocated
+            )
+        });
+        let lives =
+            blocks.lives.values().map(|begun| format!("a life begun at {begun} never ended"));
         leaked.chain(lives).collect()
     })
 }
@@ -166,18 +157,9 @@ pub fn allocate_zeroed(layout: Layout) -> *mut u8 {
     let allocated = Location::caller();
     let witness = loom::cell::UnsafeCell::new(());
     BLOCKS.with_borrow_mut(|blocks| {
-        assert!(
-            blocks.running,
-            "a model allocates only between begin_execution and end_execution"
-        );
+        assert!(blocks.running, "a model allocates only between begin_execution and end_execution");
         let start = start.expose_provenance();
-        blocks.blocks.push(Block {
-            start,
-            layout,
-            witness,
-            allocated,
-            released: None,
-        });
+        blocks.blocks.push(Block { start, layout, witness, allocated, released: None });
     });
     start
 }
@@ -204,11 +186,7 @@ pub(crate) unsafe fn init_zeroed<Z: Zeroable>(first: *mut Z, len: usize) {
 pub unsafe fn release(block: *mut u8, layout: Layout) {
     let place = Location::caller();
     BLOCKS.with_borrow_mut(|blocks| {
-        let Some(found) = blocks
-            .blocks
-            .iter_mut()
-            .find(|known| known.start == block.addr())
-        else {
+        let Some(found) = blocks.blocks.iter_mut().find(|known| known.start == block.addr()) else {
             panic!("released at {place}: memory that was never allocated");
         };
         if let Some(released) = found.released {
@@ -217,11 +195,7 @@ pub unsafe fn release(block: *mut u8, layout: Layout) {
                 found.allocated
             );
         }
-        assert_eq!(
-            found.layout, layout,
-            "allocated at {}, released at {place}",
-            found.allocated
-        );
+        assert_eq!(found.layout, layout, "allocated at {}, released at {place}", found.allocated);
         if !abandoned() {
             found.witness.with_mut(|_| ());
         }
@@ -239,10 +213,7 @@ impl<T> UnsafeCell<T> {
     /// A cell that holds `value`.
     #[track_caller]
     pub fn new(value: T) -> Self {
-        Self {
-            witness: loom::cell::UnsafeCell::new(()),
-            value: core::cell::UnsafeCell::new(value),
-        }
+        Self { witness: loom::cell::UnsafeCell::new(()), value: core::cell::UnsafeCell::new(value) }
     }
 
     /// Gives `f` a pointer to read through; the pointer is not watched after `f` returns.
@@ -321,10 +292,7 @@ impl Life {
     #[track_caller]
     pub fn begin() -> Self {
         let witness = loom::cell::UnsafeCell::new(());
-        Self {
-            witness,
-            number: AtomicU64::new(register(Location::caller())),
-        }
+        Self { witness, number: AtomicU64::new(register(Location::caller())) }
     }
 
     /// A use: fails when the life has ended, or when its end is not ordered with this use.
@@ -350,11 +318,7 @@ impl Life {
             return;
         }
         touch((&raw const *self).cast());
-        assert!(
-            number != 0,
-            "ended at {}: its life had ended before",
-            Location::caller()
-        );
+        assert!(number != 0, "ended at {}: its life had ended before", Location::caller());
         self.witness.with_mut(|_| ());
         unregister(number);
     }
@@ -367,11 +331,7 @@ impl Life {
         }
         touch((&raw const *self).cast());
         let number = self.number.swap(register(Location::caller()), Relaxed);
-        assert!(
-            number == 0,
-            "renewed at {}: its life has not ended",
-            Location::caller()
-        );
+        assert!(number == 0, "renewed at {}: its life has not ended", Location::caller());
         self.witness.with_mut(|_| ());
     }
 }
@@ -387,8 +347,6 @@ impl Drop for Life {
 
 impl std::fmt::Debug for Life {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Life")
-            .field("ended", &(self.number.load(Relaxed) == 0))
-            .finish()
+        f.debug_struct("Life").field("ended", &(self.number.load(Relaxed) == 0)).finish()
     }
 }

@@ -85,10 +85,7 @@ impl Parker {
             parked: AtomicBool::new(false),
             _tracked: Tracked::begin(),
         });
-        Self {
-            waker: Waker::from(sleeper.clone()),
-            sleeper,
-        }
+        Self { waker: Waker::from(sleeper.clone()), sleeper }
     }
 
     /// Wakes the thread that made this parker.
@@ -100,11 +97,7 @@ impl Parker {
     /// bounded can never be told from a wake that came in time.
     #[track_caller]
     pub fn park(&self, limit: Option<Duration>) {
-        while !abandoned()
-            && !self
-                .sleeper
-                .token
-                .swap(false, std::sync::atomic::Ordering::Acquire)
+        while !abandoned() && !self.sleeper.token.swap(false, std::sync::atomic::Ordering::Acquire)
         {
             if limit.is_some() {
                 return loom::thread::yield_now();

@@ -44,17 +44,9 @@ impl<T> Arc<T> {
     pub fn new(value: T) -> Self {
         let counted = allocate_zeroed(Layout::new::<Counted<T>>()).cast::<Counted<T>>();
         // SAFETY: the memory is fresh and has the layout of what is written.
-        unsafe {
-            counted.write(Counted {
-                strong: AtomicUsize::new(1),
-                value,
-            })
-        };
+        unsafe { counted.write(Counted { strong: AtomicUsize::new(1), value }) };
         // SAFETY: `allocate_zeroed` gives no null pointer.
-        Self {
-            counted: unsafe { NonNull::new_unchecked(counted) },
-            _owns: PhantomData,
-        }
+        Self { counted: unsafe { NonNull::new_unchecked(counted) }, _owns: PhantomData }
     }
 
     #[track_caller]
@@ -98,10 +90,7 @@ impl<T> Arc<T> {
     pub unsafe fn from_raw(value: *const T) -> Self {
         let counted = value.wrapping_byte_sub(std::mem::offset_of!(Counted<T>, value));
         let counted = NonNull::new(counted.cast_mut().cast()).expect("from_raw of a null pointer");
-        let this = Self {
-            counted,
-            _owns: PhantomData,
-        };
+        let this = Self { counted, _owns: PhantomData };
         this.counted();
         this
     }
@@ -144,12 +133,7 @@ impl<T> Arc<T> {
     /// The owner itself, when there are others.
     #[track_caller]
     pub fn try_unwrap(this: Self) -> Result<T, Self> {
-        if this
-            .counted()
-            .strong
-            .compare_exchange(1, 0, Acquire, Relaxed)
-            .is_err()
-        {
+        if this.counted().strong.compare_exchange(1, 0, Acquire, Relaxed).is_err() {
             return Err(this);
         }
         let this = ManuallyDrop::new(this);
@@ -183,10 +167,7 @@ impl<T> Clone for Arc<T> {
     #[track_caller]
     fn clone(&self) -> Self {
         self.counted().strong.fetch_add(1, Relaxed);
-        Self {
-            counted: self.counted,
-            _owns: PhantomData,
-        }
+        Self { counted: self.counted, _owns: PhantomData }
     }
 }
 
@@ -287,9 +268,7 @@ impl<T> MetadataCell<T> {
     /// A cell that holds `value`.
     #[track_caller]
     pub fn new(value: T) -> Self {
-        Self {
-            current: AtomicPtr::new(Version::allocate(Arc::new(value), std::ptr::null_mut())),
-        }
+        Self { current: AtomicPtr::new(Version::allocate(Arc::new(value), std::ptr::null_mut())) }
     }
 
     /// The value of a version that was read from `current`.

@@ -1,0 +1,92 @@
+//! The store: putting, reading, encoding for the wire, registering.
+
+use std::hint::black_box;
+
+use bench::{change, item, stream};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use streamcore::log::Position;
+use streamcore::model::{KeySchema, StreamViewType};
+use streamcore::stream::ReadLimits;
+use streamcore::{Store, StreamConfig, wire};
+
+fn put(c: &mut Criterion) {
+    let mut group = c.benchmark_group("put");
+    group.throughput(Throughput::Elements(1));
+    let images = [item(1), item(1)];
+    // What has been put is given up every 100,000 records, as retention would.
+    let by_handle = stream();
+    let shard = by_handle.describe().shards[0].shard_id.to_string();
+    group.bench_function("by handle, shared images", |b| {
+        b.iter(|| {
+            let number = by_handle.put(change(&images));
+            trim_now_and_then(&by_handle, &shard, number.ok().and_then(|n| n.position()));
+        });
+    });
+    let by_writer = stream();
+    let mut writer = by_writer.writer();
+    let shard = by_writer.describe().shards[0].shard_id.to_string();
+    group.bench_function("by writer, shared images", |b| {
+        b.iter(|| {
+            let number = writer.put(change(&images));
+            trim_now_and_then(&by_writer, &shard, number.ok().and_then(|n| n.position()));
+        });
+    });
+    group.finish();
+}
+
+fn trim_now_and_then(stream: &streamcore::Stream, shard: &str, at: Option<Position>) {
+    if let Some(at) = at
+        && at.get() % 100_000 == 99_999
+    {
+        let _ = stream.trim(shard, at);
+    }
+}
+
+fn get_records(c: &mut Criterion) {
+    let stream = stream();
+    let shard = stream.describe().shards[0].shard_id.to_string();
+    let images = [item(1), item(2)];
+    for _ in 0..10_000 {
+        stream.put(change(&images)).expect("nobody disables the stream");
+    }
+    let page = |from| {
+        let limits = ReadLimits::records(1_000);
+        stream.get_records(&shard, Position::new(from), limits).expect("nobody trims")
+    };
+    let mut group = c.benchmark_group("get_records");
+    group.throughput(Throughput::Elements(1_000));
+    group.bench_function("1,000 in place", |b| {
+        b.iter(|| page(5_000).iter().map(|record| record.created_ms()).sum::<u64>());
+    });
+    group.bench_function("1,000 as JSON, encoded before", |b| {
+        let mut out = Vec::new();
+        b.iter(|| {
+            out.clear();
+            let page = page(5_000);
+            page.iter().for_each(|record| wire::record::write(&record, &mut out));
+            black_box(out.len())
+        });
+    });
+    group.finish();
+}
+
+fn register(c: &mut Criterion) {
+    c.bench_function("register 1,000 streams", |b| {
+        b.iter_batched(
+            Store::new,
+            |store| {
+                for n in 0..1_000 {
+                    let schema = KeySchema::new("id", None).expect("a name");
+                    let table = format!("Table{n:04}");
+                    let config = StreamConfig::new(table, schema, StreamViewType::KeysOnly);
+                    store.register_stream(config).expect("a well-formed name");
+                }
+                store
+            },
+            BatchSize::LargeInput,
+        );
+    });
+}
+
+criterion_group!(benches, put, get_records, register);
+criterion_main!(benches);
