@@ -112,12 +112,7 @@ fn interleaved(program: &Program) -> BTreeSet<Outcome> {
         }
     }
     let mut outcomes = BTreeSet::new();
-    go(
-        program,
-        [0; ATOMICS],
-        &vec![Vec::new(); program.len()],
-        &mut outcomes,
-    );
+    go(program, [0; ATOMICS], &vec![Vec::new(); program.len()], &mut outcomes);
     outcomes
 }
 
@@ -132,21 +127,15 @@ fn explored<A: Atomic>(program: &Program) -> BTreeSet<Outcome> {
     builder.check(move || {
         let atomics: Arc<[A; ATOMICS]> = Arc::new(std::array::from_fn(|_| A::zero()));
         let outcome = Arc::new(Mutex::new(vec![Vec::new(); program.len()]));
-        run_threads(
-            program
-                .clone()
-                .into_iter()
-                .enumerate()
-                .map(|(thread, steps)| {
-                    let (atomics, outcome) = (atomics.clone(), outcome.clone());
-                    move || {
-                        for step in steps {
-                            let read = atomics[step.atomic()].run(step);
-                            outcome.lock().unwrap()[thread].push(read);
-                        }
-                    }
-                }),
-        );
+        run_threads(program.clone().into_iter().enumerate().map(|(thread, steps)| {
+            let (atomics, outcome) = (atomics.clone(), outcome.clone());
+            move || {
+                for step in steps {
+                    let read = atomics[step.atomic()].run(step);
+                    outcome.lock().unwrap()[thread].push(read);
+                }
+            }
+        }));
         all.lock().unwrap().insert(outcome.lock().unwrap().clone());
     });
     let outcomes = outcomes.lock().unwrap();
@@ -162,11 +151,7 @@ fn both_outcomes_of_a_load_against_an_install_are_seen() {
     ] {
         let possible = interleaved(&program);
         assert_eq!(possible.len(), 2, "the load reads 0 or 1");
-        assert_eq!(
-            explored::<Cured>(&program),
-            possible,
-            "the companion no longer cures loom"
-        );
+        assert_eq!(explored::<Cured>(&program), possible, "the companion no longer cures loom");
         let plain = explored::<Plain>(&program);
         assert!(plain.is_subset(&possible));
         if plain != possible {
@@ -208,11 +193,7 @@ impl Numbers {
 
     fn program(&mut self, threads: u64, most_steps: u64) -> Program {
         (0..threads)
-            .map(|_| {
-                (0..1 + self.below(most_steps))
-                    .map(|_| self.step())
-                    .collect()
-            })
+            .map(|_| (0..1 + self.below(most_steps)).map(|_| self.step()).collect())
             .collect()
     }
 }
@@ -227,10 +208,7 @@ fn every_interleaving_of_random_programs_is_seen() {
             let possible = interleaved(&program);
             let cured = explored::<Cured>(&program);
             let missed: Vec<_> = possible.difference(&cured).collect();
-            assert!(
-                missed.is_empty(),
-                "with the companion loom misses {missed:?} of {program:?}"
-            );
+            assert!(missed.is_empty(), "with the companion loom misses {missed:?} of {program:?}");
             missed_by_plain += usize::from(!possible.is_subset(&explored::<Plain>(&program)));
             programs += 1;
         }

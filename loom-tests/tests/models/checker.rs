@@ -16,10 +16,7 @@ use crate::harness::{Model, Watched};
 /// Fails unless `message` says what is expected.
 #[track_caller]
 fn assert_says(message: &str, expected: &str) {
-    assert!(
-        message.contains(expected),
-        "{message:?} does not say {expected:?}"
-    );
+    assert!(message.contains(expected), "{message:?} does not say {expected:?}");
 }
 
 /// A block with one atomic in it, behind a pointer, and a count of readers.
@@ -35,10 +32,7 @@ impl Shared {
         let block = allocate_zeroed(LAYOUT).cast::<AtomicU64>();
         // SAFETY: fresh memory of the right layout.
         unsafe { block.write(AtomicU64::new(7)) };
-        Self {
-            block: AtomicPtr::new(block),
-            readers: AtomicU64::new(0),
-        }
+        Self { block: AtomicPtr::new(block), readers: AtomicU64::new(0) }
     }
 
     /// Frees the block, whoever may be using it.
@@ -104,11 +98,7 @@ fn counted(name: &'static str, leave: std::sync::atomic::Ordering) -> Model<Shar
             shared.readers.fetch_sub(1, leave);
         })
         .role("freer", |shared, _| {
-            if shared
-                .readers
-                .compare_exchange(0, FREED, AcqRel, Acquire)
-                .is_ok()
-            {
+            if shared.readers.compare_exchange(0, FREED, AcqRel, Acquire).is_ok() {
                 shared.free();
             }
         })
@@ -131,9 +121,7 @@ fn a_release_after_a_relaxed_leave_is_found() {
 fn a_leak_is_found() {
     let message = toy("checker, leak")
         .role("reader", |shared, probe| shared.read(probe))
-        .role("forgetter", |shared, _| {
-            _ = shared.block.swap(std::ptr::null_mut(), AcqRel)
-        })
+        .role("forgetter", |shared, _| _ = shared.block.swap(std::ptr::null_mut(), AcqRel))
         .check_fails();
     assert_says(&message, "were never released");
     assert_says(&message, "checker.rs");
@@ -219,14 +207,10 @@ fn a_relaxed_publication_is_found() {
 
 #[test]
 fn a_life_is_watched() {
-    let message = Model::new("checker, life never ended", || {
-        Mutex::new(Some(Life::begin()))
-    })
-    .role("one", |life, _| {
-        std::mem::forget(life.lock().unwrap().take())
-    })
-    .role("other", |_, _| ())
-    .check_fails();
+    let message = Model::new("checker, life never ended", || Mutex::new(Some(Life::begin())))
+        .role("one", |life, _| std::mem::forget(life.lock().unwrap().take()))
+        .role("other", |_, _| ())
+        .check_fails();
     assert_says(&message, "never ended");
     let message = Model::new("checker, life ended twice", Life::begin)
         .role("one", |life, _| {
@@ -262,9 +246,7 @@ fn the_last_owner_of_an_arc_drops_the_value_once() {
         assert_eq!(owned.read(), 3);
         probe.reach_if(Arc::strong_count(&owned) == 1, "last owner");
     })
-    .role("owner", move |shared, _| {
-        assert_eq!(share(shared).read(), 3)
-    })
+    .role("owner", move |shared, _| assert_eq!(share(shared).read(), 3))
     .check();
 }
 
@@ -304,27 +286,25 @@ fn sleep_and_wake(
     name: &'static str,
     wakes: impl Fn(&AtomicU64, &std::task::Waker) + Send + Sync + 'static,
 ) -> Model<(AtomicU64, Mutex<Option<std::task::Waker>>, AtomicU64)> {
-    Model::new(name, || {
-        (AtomicU64::new(0), Mutex::new(None), AtomicU64::new(0))
-    })
-    .reaches(&["slept"])
-    .role("sleeper", |(flag, waker, ready), probe| {
-        let parker = Parker::new();
-        *waker.lock().unwrap() = Some(parker.waker().clone());
-        ready.store(1, Release);
-        while flag.load(Acquire) == 0 {
-            probe.reach("slept");
-            parker.park(None);
-        }
-    })
-    .role("waker", move |(flag, waker, ready), _| {
-        let backoff = Backoff::new();
-        while ready.load(Acquire) == 0 {
-            backoff.snooze();
-        }
-        let waker = waker.lock().unwrap().take().unwrap();
-        wakes(flag, &waker);
-    })
+    Model::new(name, || (AtomicU64::new(0), Mutex::new(None), AtomicU64::new(0)))
+        .reaches(&["slept"])
+        .role("sleeper", |(flag, waker, ready), probe| {
+            let parker = Parker::new();
+            *waker.lock().unwrap() = Some(parker.waker().clone());
+            ready.store(1, Release);
+            while flag.load(Acquire) == 0 {
+                probe.reach("slept");
+                parker.park(None);
+            }
+        })
+        .role("waker", move |(flag, waker, ready), _| {
+            let backoff = Backoff::new();
+            while ready.load(Acquire) == 0 {
+                backoff.snooze();
+            }
+            let waker = waker.lock().unwrap().take().unwrap();
+            wakes(flag, &waker);
+        })
 }
 
 #[test]
@@ -346,12 +326,7 @@ fn a_sleeper_is_woken_and_a_lost_wake_is_found() {
 fn a_wake_passes_no_view_to_who_does_not_sleep() {
     // loom's own unpark would order `set` before `get`, although nobody parks.
     let message = Model::new("checker, wake is no publication", || {
-        (
-            Number::new(),
-            AtomicU64::new(0),
-            AtomicU64::new(0),
-            Mutex::new(None),
-        )
+        (Number::new(), AtomicU64::new(0), AtomicU64::new(0), Mutex::new(None))
     })
     .role("reader", |(number, ready, flag, waker), _| {
         let parker = Parker::new();
@@ -394,9 +369,7 @@ fn an_expected_panic_is_part_of_the_model() {
                 assert!(std::panic::catch_unwind(unwinding).is_err());
             });
         })
-        .role("reader", |count, probe| {
-            probe.reach_if(count.load(Acquire) == 1, "seen")
-        })
+        .role("reader", |count, probe| probe.reach_if(count.load(Acquire) == 1, "seen"))
         .after(|count, _| assert_eq!(count.load(Acquire), 1))
         .check();
 }
@@ -409,9 +382,6 @@ fn a_vacuous_model_fails() {
         .role("stores", |value, _| value.store(1, Release))
         .check_fails();
     assert_says(&message, "no execution reached \"never\"");
-    let message = idle()
-        .role("one", |_, _| ())
-        .role("other", |_, _| ())
-        .check_fails();
+    let message = idle().role("one", |_, _| ()).role("other", |_, _| ()).check_fails();
     assert_says(&message, "explored one execution");
 }

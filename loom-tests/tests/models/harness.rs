@@ -40,10 +40,7 @@ pub struct Probe {
 impl Probe {
     /// This execution reached the state `name`, which the model declared by [`Model::reaches`].
     pub fn reach(&self, name: &'static str) {
-        assert!(
-            self.declared.contains(&name),
-            "the model does not declare {name:?}"
-        );
+        assert!(self.declared.contains(&name), "the model does not declare {name:?}");
         self.reached.lock().unwrap().insert(name);
     }
 
@@ -65,10 +62,7 @@ pub struct Watched {
 impl Watched {
     #[track_caller]
     pub fn new(number: u64) -> Self {
-        Self {
-            number,
-            life: Life::begin(),
-        }
+        Self { number, life: Life::begin() }
     }
 
     /// The number, if whoever calls may read it.
@@ -204,11 +198,7 @@ impl<S: Send + Sync + 'static> Model<S> {
         let _ = writeln!(std::io::stderr(), "model {}: {line}", self.name);
         for name in &self.reaches {
             let never = total.reached.get(name).is_none_or(|&count| count == 0);
-            assert!(
-                !never,
-                "model {} is vacuous: no execution reached {name:?}",
-                self.name
-            );
+            assert!(!never, "model {} is vacuous: no execution reached {name:?}", self.name);
         }
         total
     }
@@ -226,11 +216,9 @@ impl<S: Send + Sync + 'static> Model<S> {
         let payload = outcome.expect_err(&format!("model {name} must fail, and survived"));
         match payload.downcast::<String>() {
             Ok(message) => *message,
-            Err(other) => other
-                .downcast_ref::<&str>()
-                .copied()
-                .unwrap_or("not a message")
-                .to_owned(),
+            Err(other) => {
+                other.downcast_ref::<&str>().copied().unwrap_or("not a message").to_owned()
+            }
         }
     }
 
@@ -259,12 +247,7 @@ impl<S: Send + Sync + 'static> Model<S> {
             );
             resume_unwind(failure);
         }
-        println!(
-            "model {} [{}]: {}",
-            self.name,
-            self.names(order),
-            self.line(&report, begun)
-        );
+        println!("model {} [{}]: {}", self.name, self.names(order), self.line(&report, begun));
         report
     }
 
@@ -274,19 +257,13 @@ impl<S: Send + Sync + 'static> Model<S> {
         order: &[usize],
         totals: Arc<Mutex<Report>>,
     ) -> impl Fn() + Send + Sync + 'static {
-        let acts: Vec<Act<S>> = order
-            .iter()
-            .map(|&role| self.roles[role].1.clone())
-            .collect();
+        let acts: Vec<Act<S>> = order.iter().map(|&role| self.roles[role].1.clone()).collect();
         let (scene, after) = (self.scene.clone(), self.after.clone());
         let declared: Arc<[&'static str]> = self.reaches.as_slice().into();
         move || {
             totals.lock().unwrap().executions += 1;
             begin_execution();
-            let probe = Probe {
-                declared: declared.clone(),
-                reached: Arc::default(),
-            };
+            let probe = Probe { declared: declared.clone(), reached: Arc::default() };
             let scene = Arc::new(scene());
             run_threads(acts.iter().map(|act| {
                 let (act, scene, probe) = (act.clone(), scene.clone(), probe.clone());
@@ -306,9 +283,7 @@ impl<S: Send + Sync + 'static> Model<S> {
 
     fn preemptions(&self) -> usize {
         let deepened = std::env::var(BOUND_VARIABLE).ok().map(|bound| {
-            bound
-                .parse()
-                .unwrap_or_else(|_| panic!("{BOUND_VARIABLE} is not a number: {bound:?}"))
+            bound.parse().unwrap_or_else(|_| panic!("{BOUND_VARIABLE} is not a number: {bound:?}"))
         });
         self.bound.max(deepened.unwrap_or(0))
     }
@@ -333,19 +308,11 @@ impl<S: Send + Sync + 'static> Model<S> {
     }
 
     fn names(&self, order: &[usize]) -> String {
-        order
-            .iter()
-            .map(|&role| self.roles[role].0)
-            .collect::<Vec<_>>()
-            .join(" ")
+        order.iter().map(|&role| self.roles[role].0).collect::<Vec<_>>().join(" ")
     }
 
     fn line(&self, report: &Report, begun: Instant) -> String {
-        let mut line = format!(
-            "bound {}, {} executions",
-            self.preemptions(),
-            report.executions
-        );
+        let mut line = format!("bound {}, {} executions", self.preemptions(), report.executions);
         for name in &self.reaches {
             let count = report.reached.get(name).copied().unwrap_or(0);
             let _ = write!(line, ", {name}: {count}");

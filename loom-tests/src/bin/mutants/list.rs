@@ -55,10 +55,7 @@ pub struct Edit {
 impl fmt::Display for Mutant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.list, self.name)?;
-        let files = self
-            .edits
-            .iter()
-            .map(|edit| edit.file.display().to_string());
+        let files = self.edits.iter().map(|edit| edit.file.display().to_string());
         write!(f, " ({})", files.collect::<Vec<_>>().join(", "))
     }
 }
@@ -76,8 +73,7 @@ impl Mutant {
             let path = workspace.join(&edit.file);
             let text = std::fs::read_to_string(&path)
                 .map_err(|error| format!("{self}: {}: {error}", path.display()))?;
-            edit.apply(&text)
-                .map_err(|error| format!("{self}: {error}"))?;
+            edit.apply(&text).map_err(|error| format!("{self}: {error}"))?;
         }
         Ok(())
     }
@@ -124,32 +120,17 @@ pub fn read(directory: &Path) -> Result<Vec<Mutant>, String> {
     let entries = std::fs::read_dir(directory)
         .map_err(|error| format!("{}: {error}", directory.display()))?;
     let mut paths: Vec<PathBuf> = entries
-        .map(|entry| {
-            entry
-                .map(|entry| entry.path())
-                .map_err(|error| error.to_string())
-        })
+        .map(|entry| entry.map(|entry| entry.path()).map_err(|error| error.to_string()))
         .collect::<Result<_, _>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
     paths.sort();
     let mut all: Vec<Mutant> = Vec::new();
     for path in paths {
         let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-        let list = path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let list = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         for mutant in parse(&list, &text).map_err(|error| format!("{}: {error}", path.display()))? {
-            if all
-                .iter()
-                .any(|known| known.list == list && known.name == mutant.name)
-            {
-                return Err(format!(
-                    "{} has two mutants called {:?}",
-                    path.display(),
-                    mutant.name
-                ));
+            if all.iter().any(|known| known.list == list && known.name == mutant.name) {
+                return Err(format!("{} has two mutants called {:?}", path.display(), mutant.name));
             }
             all.push(mutant);
         }
@@ -175,31 +156,21 @@ fn parse(list: &str, text: &str) -> Result<Vec<Mutant>, String> {
             (Inside::Find, "replace:") => inside = Inside::Replace,
             (Inside::Find, _) => find.push(line),
             (Inside::Replace, "end") => {
-                let mutant = mutants
-                    .last_mut()
-                    .ok_or_else(|| error("an edit before a mutant"))?;
-                let file = file
-                    .clone()
-                    .ok_or_else(|| error("an edit without a file"))?;
+                let mutant = mutants.last_mut().ok_or_else(|| error("an edit before a mutant"))?;
+                let file = file.clone().ok_or_else(|| error("an edit without a file"))?;
                 let (find, replace) = (std::mem::take(&mut find), std::mem::take(&mut replace));
                 let find = find.join("\n").trim().to_owned();
                 if find.is_empty() {
                     return Err(error("an edit that looks for nothing"));
                 }
-                mutant.edits.push(Edit {
-                    file,
-                    find,
-                    replace: replace.join("\n"),
-                });
+                mutant.edits.push(Edit { file, find, replace: replace.join("\n") });
                 inside = Inside::Nothing;
             }
             (Inside::Replace, _) => replace.push(line),
             (Inside::Nothing, "find:") => inside = Inside::Find,
             (Inside::Nothing, _) if line.trim().is_empty() || line.starts_with('#') => {}
             (Inside::Nothing, _) => {
-                let (key, value) = line
-                    .split_once(':')
-                    .ok_or_else(|| error("not understood"))?;
+                let (key, value) = line.split_once(':').ok_or_else(|| error("not understood"))?;
                 let value = value.trim().to_owned();
                 if key == "mutant" {
                     file = None;
@@ -215,9 +186,7 @@ fn parse(list: &str, text: &str) -> Result<Vec<Mutant>, String> {
                 let mutant = mutants.last_mut().ok_or_else(|| error("before a mutant"))?;
                 match key {
                     "killed by" | "tried" => {
-                        mutant
-                            .models
-                            .extend(value.split_whitespace().map(str::to_owned));
+                        mutant.models.extend(value.split_whitespace().map(str::to_owned));
                     }
                     "survives" => mutant.expected = Expected::Survives(value),
                     "file" => file = Some(PathBuf::from(value)),
@@ -279,13 +248,9 @@ end
     fn an_edit_fits_whatever_the_formatting_and_only_once() {
         let mutants = parse("toy", LIST).unwrap();
         let edit = &mutants[0].edits[0];
-        let changed = edit
-            .apply("x.store(1, Release); y.store(2, Release)")
-            .unwrap();
+        let changed = edit.apply("x.store(1, Release); y.store(2, Release)").unwrap();
         assert_eq!(changed, "x.store(1, Relaxed); y.store(2, Release)");
-        let twice = edit
-            .apply("x.store(1, Release); y.store(1,  Release)")
-            .unwrap_err();
+        let twice = edit.apply("x.store(1, Release); y.store(1,  Release)").unwrap_err();
         assert!(twice.contains("2 times"), "{twice}");
         let never = edit.apply("x.store(1,Release)").unwrap_err();
         assert!(never.contains("0 times"), "{never}");

@@ -38,39 +38,27 @@ fn main() -> ExitCode {
 /// Whether every mutant fared as it should.
 fn run() -> Result<bool, String> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let workspace = package
-        .parent()
-        .ok_or("the package is not in a workspace")?;
+    let workspace = package.parent().ok_or("the package is not in a workspace")?;
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let only_list = words.iter().any(|word| word == "--list");
     words.retain(|word| word != "--list");
     if let Some(option) = words.iter().find(|word| word.starts_with('-')) {
-        return Err(format!(
-            "{option} is not known; the options are --list and words to look for"
-        ));
+        return Err(format!("{option} is not known; the options are --list and words to look for"));
     }
 
     let all = list::read(&package.join("mutants"))?;
-    let stale: Vec<String> = all
-        .iter()
-        .filter_map(|mutant| mutant.check(workspace).err())
-        .collect();
+    let stale: Vec<String> =
+        all.iter().filter_map(|mutant| mutant.check(workspace).err()).collect();
     if !stale.is_empty() {
         return Err(format!("out of date:\n  {}", stale.join("\n  ")));
     }
-    let chosen: Vec<&Mutant> = all
-        .iter()
-        .filter(|mutant| mutant.is_meant_by(&words))
-        .collect();
+    let chosen: Vec<&Mutant> = all.iter().filter(|mutant| mutant.is_meant_by(&words)).collect();
     if only_list {
         chosen.iter().for_each(|mutant| println!("{mutant}"));
         return Ok(true);
     }
     if chosen.is_empty() {
-        return Err(format!(
-            "none of {} mutants is meant by {words:?}",
-            all.len()
-        ));
+        return Err(format!("none of {} mutants is meant by {words:?}", all.len()));
     }
 
     let begun = Instant::now();
@@ -83,11 +71,7 @@ fn run() -> Result<bool, String> {
             failed += 1;
         }
     }
-    println!(
-        "{} mutants in {} s",
-        chosen.len(),
-        begun.elapsed().as_secs()
-    );
+    println!("{} mutants in {} s", chosen.len(), begun.elapsed().as_secs());
     println!("{} passed, {failed} failed", chosen.len() - failed);
     Ok(failed == 0)
 }
@@ -98,14 +82,10 @@ fn check_baseline(workshop: &mut Workshop, chosen: &[&Mutant]) -> Result<(), Str
     let known = models.list()?;
     for model in chosen.iter().flat_map(|mutant| &mutant.models) {
         if !known.contains(model) {
-            return Err(format!(
-                "there is no model {model:?}; the models are {known:?}"
-            ));
+            return Err(format!("there is no model {model:?}; the models are {known:?}"));
         }
     }
-    let used = known
-        .iter()
-        .filter(|name| chosen.iter().any(|mutant| mutant.models.contains(name)));
+    let used = known.iter().filter(|name| chosen.iter().any(|mutant| mutant.models.contains(name)));
     for model in used {
         let outcome = models.run(model)?;
         println!("unchanged: {model}: {outcome}");

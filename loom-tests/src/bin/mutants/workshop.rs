@@ -47,11 +47,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passed { time } => write!(f, "passed in {} ms", time.as_millis()),
-            Self::Failed {
-                time,
-                execution,
-                message,
-            } => {
+            Self::Failed { time, execution, message } => {
                 match execution {
                     Some(number) => write!(f, "execution {number}")?,
                     None => f.write_str("crash")?,
@@ -71,32 +67,17 @@ impl Workshop {
     /// Copies the workspace, or brings the copy up to date.
     pub fn open(workspace: &Path) -> Result<Self, String> {
         let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        let own = workspace
-            .join(target.unwrap_or_else(|| "target".into()))
-            .join("mutants");
+        let own = workspace.join(target.unwrap_or_else(|| "target".into())).join("mutants");
         let (copy, target) = (own.join("workspace"), own.join("target"));
-        let this = Self {
-            workspace: workspace.to_owned(),
-            copy,
-            target,
-        };
+        let this = Self { workspace: workspace.to_owned(), copy, target };
         this.copy_directory(Path::new("core"), &[])?;
         // Without the runner itself, which cargo would otherwise build for each mutant too.
         this.copy_directory(Path::new("loom-tests"), &["src", "mutants"])?;
         this.copy_file(Path::new("Cargo.lock"), |text| Ok(text.to_owned()))?;
         this.copy_file(Path::new("Cargo.toml"), |text| {
-            let start = text
-                .find("members = [")
-                .ok_or("Cargo.toml lists no members")?;
-            let end = start
-                + text[start..]
-                    .find(']')
-                    .ok_or("Cargo.toml's members have no end")?;
-            Ok(format!(
-                "{}members = [\"core\", \"loom-tests\"{}",
-                &text[..start],
-                &text[end..]
-            ))
+            let start = text.find("members = [").ok_or("Cargo.toml lists no members")?;
+            let end = start + text[start..].find(']').ok_or("Cargo.toml's members have no end")?;
+            Ok(format!("{}members = [\"core\", \"loom-tests\"{}", &text[..start], &text[end..]))
         })?;
         Ok(this)
     }
@@ -117,19 +98,14 @@ impl Workshop {
         fs::create_dir_all(&to).map_err(explain(&to))?;
         let names = |directory: &Path| -> Result<BTreeSet<_>, String> {
             let entries = fs::read_dir(directory).map_err(explain(directory))?;
-            entries
-                .map(|entry| Ok(entry.map_err(explain(directory))?.file_name()))
-                .collect()
+            entries.map(|entry| Ok(entry.map_err(explain(directory))?.file_name())).collect()
         };
         let mut wanted = names(&from)?;
         wanted.retain(|name| !without.iter().any(|not| name == not) && name != "target");
         for old in names(&to)?.difference(&wanted) {
             let old = to.join(old);
-            let removed = if old.is_dir() {
-                fs::remove_dir_all(&old)
-            } else {
-                fs::remove_file(&old)
-            };
+            let removed =
+                if old.is_dir() { fs::remove_dir_all(&old) } else { fs::remove_file(&old) };
             removed.map_err(explain(&old))?;
         }
         for name in wanted {
@@ -164,15 +140,7 @@ impl Workshop {
     /// Builds the models of what is in the copy.
     pub fn build(&mut self) -> Result<Models, String> {
         let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args([
-                "test",
-                "--offline",
-                "--package",
-                "loom-tests",
-                "--test",
-                "models",
-                "--no-run",
-            ])
+            .args(["test", "--offline", "--package", "loom-tests", "--test", "models", "--no-run"])
             .args(["--message-format", "json-render-diagnostics"])
             .current_dir(&self.copy)
             .env("CARGO_TARGET_DIR", &self.target)
@@ -180,18 +148,11 @@ impl Workshop {
             .output()
             .map_err(|error| format!("cargo: {error}"))?;
         if !output.status.success() {
-            return Err(format!(
-                "does not build:\n{}",
-                String::from_utf8_lossy(&output.stderr)
-            ));
+            return Err(format!("does not build:\n{}", String::from_utf8_lossy(&output.stderr)));
         }
         let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-        let executable = messages
-            .lines()
-            .filter(|line| line.contains("\"name\":\"models\""));
-        let executable = executable
-            .filter_map(|line| line.split_once("\"executable\":\""))
-            .next();
+        let executable = messages.lines().filter(|line| line.contains("\"name\":\"models\""));
+        let executable = executable.filter_map(|line| line.split_once("\"executable\":\"")).next();
         let path = executable.and_then(|(_, rest)| rest.split('"').next());
         path.map(|path| Models(path.replace("\\\\", "\\").into()))
             .ok_or_else(|| "cargo does not say where it put the models".to_owned())
@@ -239,10 +200,7 @@ impl Models {
                 break status;
             }
             if begun.elapsed() > TIME_LIMIT {
-                child
-                    .kill()
-                    .and_then(|()| child.wait())
-                    .map_err(explain(&self.0))?;
+                child.kill().and_then(|()| child.wait()).map_err(explain(&self.0))?;
                 return Ok(Outcome::TimedOut);
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -253,24 +211,12 @@ impl Models {
         }
         let said = fs::read(&log).map_err(explain(&log))?;
         let said = String::from_utf8_lossy(&said);
-        let execution = said
-            .lines()
-            .filter_map(|line| line.split_once(" failed in execution "));
-        let execution = execution
-            .filter_map(|(_, rest)| rest.split(' ').next()?.parse().ok())
-            .next();
-        let panic = said
-            .lines()
-            .skip_while(|line| !line.contains(" panicked at "))
-            .nth(1);
-        let message = panic.map_or_else(
-            || status.to_string(),
-            |line| line.chars().take(120).collect(),
-        );
-        Ok(Outcome::Failed {
-            time,
-            execution,
-            message,
-        })
+        let execution = said.lines().filter_map(|line| line.split_once(" failed in execution "));
+        let execution =
+            execution.filter_map(|(_, rest)| rest.split(' ').next()?.parse().ok()).next();
+        let panic = said.lines().skip_while(|line| !line.contains(" panicked at ")).nth(1);
+        let message =
+            panic.map_or_else(|| status.to_string(), |line| line.chars().take(120).collect());
+        Ok(Outcome::Failed { time, execution, message })
     }
 }
