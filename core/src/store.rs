@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::Bound;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::log::Position;
+use crate::log::{LogOptions, Position};
 use crate::model::{Change, KeySchema, SequenceNumber, StreamArn, StreamInfo, StreamViewType};
 use crate::stream::{
     Clock, Context, Page, ReadLimits, Stream, StreamDescription, StreamStats, SystemClock, arn_of,
@@ -99,14 +100,14 @@ impl Store {
     ///
     /// Blocks other registrations and listings for a moment; neither puts nor reads.
     pub fn register_stream(&self, config: StreamConfig) -> Result<Stream, Error> {
-        let shards = config.checked_shards()?;
+        let (shards, log) = (config.checked_shards()?, config.log);
         let info = config.into_info(self.now_ms())?;
         let key = ListKey::of(info.arn());
         let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = listed.get(&key) {
             return Ok(known.clone());
         }
-        let stream = Stream::create(info, shards, Arc::clone(&self.0.context));
+        let stream = Stream::create(info, shards, log, Arc::clone(&self.0.context));
         self.0.by_arn.pin().insert(Arc::clone(&key.arn), stream.clone());
         listed.insert(key, stream.clone());
         Ok(stream)
@@ -359,6 +360,7 @@ pub struct StreamConfig {
     key_schema: KeySchema,
     view_type: StreamViewType,
     shards: usize,
+    log: LogOptions,
 }
 
 #[derive(Debug, Clone)]
@@ -376,12 +378,12 @@ impl StreamConfig {
             account: "000000000000".to_owned(),
             created_ms: None,
         };
-        Self { naming, key_schema, view_type, shards: 1 }
+        Self { naming, key_schema, view_type, shards: 1, log: LogOptions::new() }
     }
 
     /// A stream whose ARN is given; its label says when it was enabled.
     pub fn with_arn(arn: StreamArn, key_schema: KeySchema, view_type: StreamViewType) -> Self {
-        Self { naming: Naming::Arn(arn), key_schema, view_type, shards: 1 }
+        Self { naming: Naming::Arn(arn), key_schema, view_type, shards: 1, log: LogOptions::new() }
     }
 
     /// The region in the ARN. Changes nothing when the ARN was given.
@@ -412,6 +414,13 @@ impl StreamConfig {
     /// How many shards the stream begins with: 1 to 4096.
     pub fn shards(mut self, shards: usize) -> Self {
         self.shards = shards;
+        self
+    }
+
+    /// Each shard keeps at least its last `count` records, and gives up older ones while it is put to;
+    /// everything is kept by default.
+    pub fn retain_last(mut self, count: NonZeroU64) -> Self {
+        self.log = self.log.retain_last(count);
         self
     }
 

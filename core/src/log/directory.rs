@@ -2,7 +2,9 @@
 //!
 //! # State
 //!
-//! Rows of doubling size, made when first needed, never moved, freed with the log. A row holds two
+//! Rows, each of which makes the table four times as long, made when first needed, never moved, freed
+//! with the log. (Zeroed memory costs nothing until it is touched, so a long row is no waste; few rows
+//! keep the empty log small.) A row holds two
 //! arrays, on different cache lines: the segments' pointers, which writers read, and their pin
 //! words, which readers count in ([`pins`](super::pins)). An entry's life:
 //!
@@ -41,12 +43,13 @@ use super::segment::{Header, SegmentRef};
 use crate::sync;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 
-/// Entries of the first row; row `r` has `FIRST_ROW << r`.
-const FIRST_ROW: u64 = if cfg!(streamcore_loom) { 1 } else { 8 };
+/// log2 of the entries of the first row.
+const FIRST_BITS: u32 = if cfg!(streamcore_loom) { 1 } else { 3 };
+const FIRST_ROW: u64 = 1 << FIRST_BITS;
 
-/// With 44 rows, and 8 slots a segment at the least, the log holds 2^50 positions: a century of 300,000
-/// appends a second; with 1024 slots, 2^57.
-const ROWS: usize = if cfg!(streamcore_loom) { 4 } else { 44 };
+/// With 24 rows, and 8 slots a segment at the least, the log holds 2^52 positions: a century of a million
+/// appends a second; with 1024 slots, 2^59.
+const ROWS: usize = if cfg!(streamcore_loom) { 4 } else { 24 };
 
 /// Where a segment's entry stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,14 +61,22 @@ struct Entry {
 impl Entry {
     #[inline(always)]
     const fn of(segment: SegmentNo) -> Self {
-        let shifted = segment.get() + FIRST_ROW;
-        let bits = shifted.ilog2();
-        Self { row: (bits - FIRST_ROW.ilog2()) as usize, index: (shifted - (1 << bits)) as usize }
+        let number = segment.get();
+        // Row r > 0 begins at segment FIRST_ROW * 4^(r-1), and the first row at 0.
+        let bits = (number | FIRST_ROW / 2).ilog2();
+        let row = ((bits + 2 - FIRST_BITS) / 2) as usize;
+        Self { row, index: (number - row_start(row)) as usize }
     }
 }
 
+/// The first segment of a row.
+#[inline(always)]
+const fn row_start(row: usize) -> u64 {
+    (FIRST_ROW << (2 * row) >> 2) & !(FIRST_ROW - 1)
+}
+
 const fn row_len(row: usize) -> usize {
-    (FIRST_ROW as usize) << row
+    (row_start(row + 1) - row_start(row)) as usize
 }
 
 /// What an entry holds.
@@ -285,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_double_and_entries_do_not_overlap() {
+    fn rows_follow_each_other_without_gap_or_overlap() {
         let mut expected = Entry { row: 0, index: 0 };
         for number in 0..100_000 {
             assert_eq!(Entry::of(SegmentNo::new(number)), expected);

@@ -11,7 +11,7 @@ use super::routing::HashRange;
 use super::shard::{Shard, ShardId};
 use super::topology::{Listed, Topology};
 use crate::error::Error;
-use crate::log::{LogStats, NeverVisible, Position, Snapshot};
+use crate::log::{LogOptions, LogStats, NeverVisible, Position, Snapshot};
 use crate::model::{SequenceNumber, StreamInfo, StreamStatus};
 use crate::sync::{Arc, MetadataCell};
 
@@ -26,6 +26,7 @@ struct Inner {
     info: StreamInfo,
     topology: MetadataCell<Topology>,
     context: StdArc<Context>,
+    log: LogOptions,
 }
 
 /// A stream as it is described: one consistent view.
@@ -65,9 +66,14 @@ pub struct StreamStats {
 }
 
 impl Stream {
-    pub(crate) fn create(info: StreamInfo, shards: u32, context: StdArc<Context>) -> Self {
+    pub(crate) fn create(
+        info: StreamInfo,
+        shards: u32,
+        log: LogOptions,
+        context: StdArc<Context>,
+    ) -> Self {
         let topology = MetadataCell::new(Topology::new());
-        let stream = Self(StdArc::new(Inner { info, topology, context }));
+        let stream = Self(StdArc::new(Inner { info, topology, context, log }));
         let born: SmallVec<[Arc<Shard>; 1]> =
             HashRange::ALL.divide(shards).map(|range| stream.make_shard(range, None)).collect();
         stream.topology().rcu(|topology| {
@@ -209,6 +215,11 @@ impl Stream {
 
     pub(crate) fn context(&self) -> &Context {
         &self.0.context
+    }
+
+    /// How the logs of its shards are set up.
+    pub(crate) fn log_options(&self) -> LogOptions {
+        self.0.log
     }
 
     /// The time by the store's clock.

@@ -112,7 +112,8 @@ impl Stream {
         });
         let Birth { ordinal, created_ms } = before.birth(now_ms);
         let id = ShardId::new(self.info(), ordinal, created_ms);
-        Arc::new(Shard { ordinal, id, parent, created_ms, range, log: Log::new() })
+        let log = Log::with_options(self.log_options());
+        Arc::new(Shard { ordinal, id, parent, created_ms, range, log })
     }
 
     /// Lists a sealed shard as closed and its children as open, if nobody has done so yet.
