@@ -27,7 +27,7 @@ pub(crate) use number::canonical_bytes as canonical_number;
 pub use record::Record;
 pub use record_ref::{EventId, RecordRef};
 pub use schema::{KeySchema, KeySchemaElement};
-pub use sequence::SequenceNumber;
 #[cfg(feature = "serde")]
-pub(crate) use sequence::{GROUP_DIGITS, SEQUENCE_NUMBER_LENGTH};
+pub(crate) use sequence::SEQUENCE_NUMBER_LENGTH;
+pub use sequence::SequenceNumber;
 pub use value::{AttributeValue, Attributes};

@@ -33,8 +33,7 @@ impl<'a> RecordRef<'a> {
     #[must_use]
     pub fn event_id(&self) -> EventId {
         let (key0, key1) = self.info.event_key();
-        // The highest group is for numbers that no stream gives.
-        let [_, high, low] = self.sequence.groups();
+        let (high, low) = self.sequence.halves();
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&high.to_le_bytes());
         bytes[8..].copy_from_slice(&low.to_le_bytes());

@@ -13,11 +13,9 @@ use crate::log::Position;
 /// Source: Amazon DynamoDB Streams API Reference, `GetShardIterator`, `SequenceNumber`.
 pub(crate) const SEQUENCE_NUMBER_LENGTH: RangeInclusive<usize> = 21..=40;
 
-/// A [`SequenceNumber`] is kept as groups of so many decimal digits.
-pub(crate) const GROUP_DIGITS: usize = 16;
-const GROUP: u64 = 10_u64.pow(GROUP_DIGITS as u32);
-/// What a shard's ordinal counts for in the middle group: 10^20 in all.
-const SHARD: u64 = 10_u64.pow(20 - GROUP_DIGITS as u32);
+/// One digit group of a [`SequenceNumber`].
+const GROUP: u64 = 1_000_000_000_000_000_000;
+const GROUP_DIGITS: usize = 18;
 
 /// The place of a record among all records of its stream.
 ///
@@ -28,7 +26,8 @@ const SHARD: u64 = 10_u64.pow(20 - GROUP_DIGITS as u32);
 /// Whatever else has 21 to 40 digits can be read too, and compares as the integer that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SequenceNumber {
-    // Forty digits are more than a `u128` holds. The derived order is the integers'.
+    /// Groups of eighteen digits, so that one group more than a `u128` holds is at hand; the derived
+    /// order is the integers'.
     high: u64,
     middle: u64,
     low: u64,
@@ -48,14 +47,15 @@ impl SequenceNumber {
     }
 
     fn from_parts(ordinal: u32, n: u64) -> Self {
-        let middle = (u64::from(ordinal) + 1) * SHARD + n / GROUP;
+        // 10^20 is a hundred groups.
+        let middle = (u64::from(ordinal) + 1) * 100 + n / GROUP;
         Self { high: 0, middle, low: n % GROUP }
     }
 
     /// The ordinal of the shard; `None` if the number is none that a stream of this library gives.
     #[must_use]
     pub fn ordinal(self) -> Option<u32> {
-        let plus_one = (self.high == 0).then_some(self.middle / SHARD)?;
+        let plus_one = (self.high == 0).then_some(self.middle / 100)?;
         u32::try_from(plus_one.checked_sub(1)?).ok()
     }
 
@@ -64,24 +64,61 @@ impl SequenceNumber {
     /// A number too great for any position gives the greatest one.
     #[must_use]
     pub fn position(self) -> Option<Position> {
-        let n = u128::from(self.middle % SHARD) * u128::from(GROUP) + u128::from(self.low);
+        let n = u128::from(self.middle % 100) * u128::from(GROUP) + u128::from(self.low);
         Some(Position::new(u64::try_from(n.checked_sub(1)?).unwrap_or(u64::MAX)))
     }
 
-    /// The number's digits in groups of [`GROUP_DIGITS`], the highest first.
-    pub(crate) fn groups(self) -> [u64; 3] {
-        [self.high, self.middle, self.low]
+    /// Two words that tell the numbers of one stream apart.
+    pub(super) fn halves(self) -> (u64, u64) {
+        (self.middle, self.low)
+    }
+
+    /// The decimal digits, on the stack.
+    pub(crate) fn digits(self) -> Digits {
+        let mut digits = Digits { text: [b'0'; 40], start: 0 };
+        let (before_low, before_middle) = (40 - GROUP_DIGITS, 40 - 2 * GROUP_DIGITS);
+        digits.put(self.low, 40);
+        let first = digits.put(self.middle, before_low);
+        let first = if self.high > 0 { digits.put(self.high, before_middle) } else { first };
+        // At least 21, for those that were read from a text with zeros in front.
+        digits.start = first.min(40 - SEQUENCE_NUMBER_LENGTH.start());
+        digits
+    }
+}
+
+/// The decimal digits of a [`SequenceNumber`].
+pub(crate) struct Digits {
+    text: [u8; 40],
+    start: usize,
+}
+
+impl Digits {
+    /// Writes a number such that its last digit stands before `end`; returns where its first stands.
+    fn put(&mut self, mut number: u64, end: usize) -> usize {
+        let mut at = end;
+        // By two: the divisions wait for one another.
+        while number >= 10 {
+            let pair = (number % 100) as u8;
+            number /= 100;
+            self.text[at - 2] = b'0' + pair / 10;
+            self.text[at - 1] = b'0' + pair % 10;
+            at -= 2;
+        }
+        if number > 0 {
+            at -= 1;
+            self.text[at] = b'0' + number as u8;
+        }
+        at
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.text[self.start..]
     }
 }
 
 impl fmt::Display for SequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { high, middle, low } = self;
-        match high {
-            // At least 21 digits: a number that was read may have zeros in front.
-            0 => write!(f, "{middle:05}{low:016}"),
-            _ => write!(f, "{high}{middle:016}{low:016}"),
-        }
+        f.pad(str::from_utf8(self.digits().as_bytes()).unwrap_or_default())
     }
 }
 
