@@ -30,7 +30,7 @@ where
 {
     match *request.method() {
         Method::POST => {}
-        Method::GET | Method::HEAD => return welcome(),
+        Method::GET | Method::HEAD => return welcome(request.headers()),
         Method::OPTIONS => return preflight(request.headers()),
         _ => return failure(unknown_method(request.method()).into()),
     }
@@ -134,13 +134,15 @@ fn preflight(asked: &HeaderMap) -> Response<Full<Bytes>> {
     response
 }
 
-fn welcome() -> Response<Full<Bytes>> {
-    let text = concat!(
-        "healthy: streamcore emulator ",
-        env!("CARGO_PKG_VERSION"),
-        "\n\nThis port speaks DynamoDB and DynamoDB Streams to AWS SDKs. Try:\n\n",
-        "  aws dynamodb list-tables --endpoint-url http://127.0.0.1:8000\n",
-        "  aws dynamodbstreams list-streams --endpoint-url http://127.0.0.1:8000\n",
+fn welcome(asked: &HeaderMap) -> Response<Full<Bytes>> {
+    let host =
+        asked.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8000");
+    let text = format!(
+        "healthy: streamcore emulator {version}\n\n\
+         This port speaks DynamoDB and DynamoDB Streams to AWS SDKs. Try:\n\n  \
+         aws dynamodb list-tables --endpoint-url http://{host}\n  \
+         aws dynamodbstreams list-streams --endpoint-url http://{host}\n",
+        version = env!("CARGO_PKG_VERSION"),
     );
     let mut response = Response::new(Full::from(text));
     let headers = response.headers_mut();

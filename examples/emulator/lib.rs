@@ -5,6 +5,11 @@
 //! [`Emulator`] answers operations and knows nothing of HTTP; [`serve`] puts it on a
 //! socket. To host streams elsewhere, take the one and leave the other.
 //!
+//! Left out, and refused rather than ignored where a client could tell the difference: transactions,
+//! PartiQL, time to live, changes of indexes after CreateTable, and the parameters that expressions have
+//! replaced (`Expected`, `KeyConditions`, filters; `AttributeUpdates` and `AttributesToGet` work).
+//! Reserved words may be used as names. Capacity is neither enforced nor reported.
+//!
 //! ```
 //! use streamcore_emulator::{Config, Emulator};
 //!
