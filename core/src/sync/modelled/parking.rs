@@ -78,6 +78,7 @@ impl Wake for Sleeper {
 
 impl Parker {
     /// A parker for the calling thread.
+    #[allow(clippy::new_without_default, reason = "it depends on who calls")]
     pub fn new() -> Self {
         let sleeper = StdArc::new(Sleeper {
             thread: loom::thread::current(),
