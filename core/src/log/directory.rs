@@ -63,7 +63,7 @@ impl Entry {
     const fn of(segment: SegmentNo) -> Self {
         let number = segment.get();
         // Row r > 0 begins at segment FIRST_ROW * 4^(r-1), and the first row at 0.
-        let bits = (number | FIRST_ROW / 2).ilog2();
+        let bits = (number | (FIRST_ROW / 2)).ilog2();
         let row = ((bits + 2 - FIRST_BITS) / 2) as usize;
         Self { row, index: (number - row_start(row)) as usize }
     }
@@ -72,7 +72,7 @@ impl Entry {
 /// The first segment of a row.
 #[inline(always)]
 const fn row_start(row: usize) -> u64 {
-    (FIRST_ROW << (2 * row) >> 2) & !(FIRST_ROW - 1)
+    ((FIRST_ROW << (2 * row)) >> 2) & !(FIRST_ROW - 1)
 }
 
 const fn row_len(row: usize) -> usize {
