@@ -22,7 +22,6 @@ pub fn item(id: u64) -> Image {
 }
 
 /// A change between two shared images: putting it allocates nothing.
-#[must_use]
 pub fn change(images: &[Image; 2]) -> Change {
     Change::modify(images[0].clone(), images[1].clone())
 }

@@ -6,8 +6,8 @@
 //!
 //! The production half is transparent: each item is the standard type itself or an `#[inline]`
 //! wrapper that compiles to nothing. The modelled half (`sync/modelled.rs`) adds what loom needs in
-//! order to see: a companion for each atomic, a life for each segment, and a quarantine for freed
-//! memory.
+//! order to see: links between the accesses of each atomic, a life for each block of memory, and a
+//! quarantine for what was freed.
 //!
 //! [loom]: https://docs.rs/loom
 

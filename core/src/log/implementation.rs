@@ -124,6 +124,6 @@
 //! The models run the log's own source under [loom](https://docs.rs/loom) with segments of two slots,
 //! and explore orderings within the C11 model as loom implements it: no load buffering, sequential
 //! consistency of `SeqCst` accesses weakened to acquire/release (none is used here), read-modify-writes
-//! that always read the newest value. A companion atomic beside each one (in `sync/modelled.rs`) closes a
-//! hole in loom 0.7 through which it skips interleavings of "load, then compare-exchange". Time limits
-//! are not modelled: a bounded sleep is a yield.
+//! that always read the newest value. Links between the accesses of each atomic (in `sync/modelled/atomic.rs`)
+//! close a hole in loom 0.7 through which it skips interleavings of "load, then compare-exchange"; canaries
+//! show the hole and the cure. Time limits are not modelled: a bounded sleep is a yield.

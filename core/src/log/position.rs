@@ -154,10 +154,10 @@ impl<T> Geometry<T> {
         let n = segment.0;
         Position(if n == 0 {
             0
-        } else if n <= Self::RAMP {
-            Self::FIRST << (n - 1)
-        } else {
+        } else if n > Self::RAMP {
             (n - Self::RAMP) << Self::FULL_BITS
+        } else {
+            Self::FIRST << (n - 1)
         })
     }
 
@@ -166,10 +166,10 @@ impl<T> Geometry<T> {
         let n = segment.0;
         (if n == 0 {
             Self::FIRST
-        } else if n <= Self::RAMP {
-            Self::FIRST << (n - 1)
-        } else {
+        } else if n > Self::RAMP {
             Self::FULL
+        } else {
+            Self::FIRST << (n - 1)
         }) as usize
     }
 

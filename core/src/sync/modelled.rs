@@ -1,7 +1,7 @@
 //! The modelled half of [`sync`](super): the same names on [loom], with what loom needs in order to
 //! see the log's mistakes.
 //!
-//! - [`atomic`]: each atomic has a companion, so that loom explores every order of a load and a
+//! - [`atomic`]: each atomic has links between its accesses, so that loom explores every order of a load and a
 //!   later store, and a mirror, so that destructors can run while a failed model unwinds;
 //! - [`memory`]: every block has a life. An access to a block that was released, or whose release
 //!   is not ordered after the access, fails the model at once. Released bytes stay in quarantine

@@ -42,6 +42,7 @@ impl<'a, const PAD: usize> Round<'a, PAD> {
             let starts = self.facts.starts.load(Ordering::SeqCst);
             floor = (starts, self.facts.ends.load(Ordering::SeqCst));
         }
+        self.check_watermark();
         let snapshot = match seen.dice.below(8) {
             0 => self.log.snapshot_settled(Duration::from_micros(seen.dice.below(50))),
             _ => self.log.snapshot(),
@@ -77,12 +78,31 @@ impl<'a, const PAD: usize> Round<'a, PAD> {
             value.check();
             assert_eq!(value.index, 0, "a batch is split by the start of {snapshot:?}");
         }
-        let last = snapshot.end().minus(1);
-        if let Ok(chunk) = self.log.read(last, 1) {
-            let value = chunk.get(last).expect("a snapshot has no hole");
+        self.ends_a_batch(snapshot.end());
+    }
+
+    /// No batch goes on over this position, up to which the log is published.
+    #[track_caller]
+    fn ends_a_batch(&self, position: Position) {
+        let last = position.minus(1);
+        if last < position
+            && let Ok(chunk) = self.log.read(last, 1)
+        {
+            let value = chunk.get(last).expect("a hole");
             value.check();
-            let behind = value.index + 1;
-            assert_eq!(behind, value.length, "a batch is split by the end of {snapshot:?}");
+            assert_eq!(value.index + 1, value.length, "a batch is split at {position}");
+        }
+    }
+
+    /// The watermark, which readers trust without a look at the slots, never falls.
+    #[track_caller]
+    fn check_watermark(&self) {
+        let known = if self.strict { self.facts.watermarks.load(Ordering::SeqCst) } else { 0 };
+        let published = self.log.stats().published;
+        assert!(published >= known, "the watermark fell from {known} to {published}");
+        self.ends_a_batch(Position::new(published));
+        if self.strict {
+            self.facts.watermarks.fetch_max(published, Ordering::SeqCst);
         }
     }
 

@@ -113,9 +113,10 @@ pub struct Facts {
     returned: Vec<AtomicBool>,
     /// Behind the largest position whose append has returned.
     pub floor: AtomicU64,
-    /// The largest start and end of a snapshot.
+    /// The largest start and end of a snapshot, and the largest watermark.
     pub starts: AtomicU64,
     pub ends: AtomicU64,
+    pub watermarks: AtomicU64,
     /// The end and the successor of the sealed log: said by the first to know.
     end: AtomicU64,
     successor: AtomicU64,
@@ -133,6 +134,7 @@ impl Facts {
             floor: AtomicU64::new(0),
             starts: AtomicU64::new(0),
             ends: AtomicU64::new(0),
+            watermarks: AtomicU64::new(0),
             end: AtomicU64::new(0),
             successor: AtomicU64::new(0),
             seals: AtomicU32::new(0),
@@ -181,8 +183,9 @@ impl Facts {
     }
 }
 
+/// Notes a value that must be the same for everybody: 0 is nothing yet.
 #[track_caller]
-fn first_says(known: &AtomicU64, value: u64, otherwise: &str) {
+pub fn first_says(known: &AtomicU64, value: u64, otherwise: &str) {
     // Relaxed: it must not order what the log has to order.
     let first = known.compare_exchange(0, value, Ordering::Relaxed, Ordering::Relaxed);
     if let Err(known) = first {
