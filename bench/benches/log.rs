@@ -9,7 +9,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use streamcore::log::{Log, LogOptions, Next, Position};
 
 // Links the benchmarks' allocator.
-use bench as _;
+use streamcore_bench as _;
 
 const KEPT: NonZeroU64 = NonZeroU64::new(100_000).unwrap();
 

@@ -2,12 +2,12 @@
 
 use std::hint::black_box;
 
-use bench::{change, item, stream};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use streamcore::log::Position;
 use streamcore::model::{KeySchema, StreamViewType};
 use streamcore::stream::ReadLimits;
 use streamcore::{Store, StreamConfig, wire};
+use streamcore_bench::{change, item, stream};
 
 fn put(c: &mut Criterion) {
     let mut group = c.benchmark_group("put");

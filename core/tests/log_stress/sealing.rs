@@ -11,6 +11,8 @@ use crate::ledger::{Dice, first_says};
 
 const SEALERS: u32 = 2;
 const OTHERS: u32 = 6;
+/// So many records does a thread append at the most while it waits for the seal.
+const MOST: u32 = 300;
 
 /// One tiny log, and what is known about it.
 struct Trial {
@@ -79,7 +81,7 @@ impl Trials {
         let mut spins = 0_u32;
         while !is_so() && !self.failed.load(Ordering::Relaxed) {
             spins += 1;
-            if spins.is_multiple_of(256) {
+            if spins.is_multiple_of(64) {
                 thread::yield_now();
             }
         }
@@ -103,7 +105,10 @@ impl Trial {
             return trials.until(|| self.log.is_sealed());
         }
         let mut behind_mine = Position::ZERO;
-        loop {
+        for number in 0.. {
+            if number == MOST {
+                trials.until(|| self.log.is_sealed());
+            }
             match self.log.append(7) {
                 Ok(position) => behind_mine = position.plus(1),
                 Err(Sealed(value)) => {
@@ -160,7 +165,9 @@ impl Drop for Alarm<'_> {
         if thread::panicking() {
             eprintln!("in the round with the seed {}", self.0.seed);
             self.0.failed.store(true, Ordering::SeqCst);
-            self.0.all.iter().for_each(|trial| drop(trial.log.seal(u32::MAX)));
+            for trial in &self.0.all {
+                let _ = trial.log.seal(u32::MAX);
+            }
         }
     }
 }
