@@ -204,7 +204,7 @@ impl<T, S> Log<T, S> {
         unsafe { block.end_life(segment) };
         if !std::mem::needs_drop::<T>() {
             self.recycle(block, segment);
-        } else if payer == Payer::Caller || self.is_sealed() {
+        } else if payer == Payer::Caller {
             self.drop_all(block);
         } else if let Err(block) = self.dying().put(block) {
             self.drop_all(block);
@@ -247,14 +247,10 @@ impl<T, S> Log<T, S> {
 
     /// Keeps an empty block for the next install, or gives its memory back.
     fn recycle(&self, block: SegmentRef<T>, segment: SegmentNo) {
-        let wanted = Geometry::<T>::is_full_size(segment) && !self.is_sealed();
+        let wanted = Geometry::<T>::is_full_size(segment);
         let left = if wanted { self.spares().put(block).err() } else { Some(block) };
         if let Some(block) = left {
             self.free_block(block, segment);
-        }
-        if wanted && self.is_sealed() {
-            // The sealer may have looked for spares just before this one was put there.
-            self.free_spares();
         }
     }
 
@@ -287,10 +283,22 @@ impl<T, S> Log<T, S> {
 
     /// Gives the spares' memory back.
     pub(crate) fn free_spares(&self) {
-        let full = Geometry::<T>::locate(Position::new(1 << Geometry::<T>::FULL_BITS)).segment;
         while let Some(spare) = self.spares().take() {
-            self.free_block(spare, full);
+            self.free_spare(spare);
         }
+    }
+
+    fn free_spare(&self, spare: SegmentRef<T>) {
+        // Spares are of full size, like the segment that begins behind one full segment's worth.
+        let full = Geometry::<T>::locate(Position::new(1 << Geometry::<T>::FULL_BITS)).segment;
+        self.free_block(spare, full);
+    }
+
+    /// Gives back what lies on the shelves of a sealed log. Who has a block in hand that belongs there
+    /// finds the shelf closed, and sees to it himself.
+    pub(crate) fn close_shelves(&self) {
+        self.dying().close(|block| self.drop_all(block));
+        self.spares().close(|spare| self.free_spare(spare));
     }
 }
 

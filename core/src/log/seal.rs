@@ -14,10 +14,11 @@
 //!
 //! Anybody seals. The first to install a successor decides what it is; all others help to finish.
 //!
-//! # Two meetings
+//! # Three meetings
 //!
 //! The sealer takes back the segment that was installed ahead for positions that will never be: it
 //! buries the entry with a swap, an installer fills it with a CAS, so of the two the later one knows.
+//! In the same way it closes the shelves of spare and dying segments ([`shelf`](super::shelf)).
 //! And of a trimmer that reaches the end and the sealer, the later one gives up the last segment:
 //! both do an RMW on the horizon (`Horizon::meet`).
 //!
@@ -160,7 +161,7 @@ impl<T, S> Log<T, S> {
         self.give_back_prepared(end);
         self.trim_last_of_sealed(end);
         // No later append will drop the values of dead segments, nor need a spare.
-        self.shrink();
+        self.close_shelves();
         self.wake();
         end
     }

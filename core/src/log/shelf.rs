@@ -8,21 +8,39 @@
 //! Each place is null or holds a block; who takes a block owns it alone. A put that finds no place
 //! free fails at once: a queue in which one thread can make another wait does not belong here.
 //!
+//! ```text
+//! null --put (CAS)--> block --take (CAS)--> null
+//!   \------------close (swap)-------/--> CLOSED
+//! ```
+//!
+//! The sealer closes both shelves, since nobody would come for what lies there. Of a put and the close
+//! one comes first: either the closer finds the block, or the giver keeps it.
+//!
 //! # Orderings
 //!
-//! Put is Release, take is Acquire: the taker sees all that the giver did to the block.
+//! Put is Release, take and close are Acquire: the taker sees all that the giver did to the block.
 //!
 //! # Progress
 //!
 //! Wait-free: at most one operation per place.
 //!
-//! Models: `recycle`, `panic`.
+//! Models: `recycle`, `panic`, `taken_back`, `retention_against_seal`.
 
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use super::segment::{Header, SegmentRef};
 use crate::sync::atomic::{AtomicPtr, Ordering};
+
+/// Marks a place that takes no more blocks; no allocation is at this address.
+const fn closed() -> *mut Header {
+    ptr::without_provenance_mut(1)
+}
+
+/// The block in a place, if there is one.
+fn block_at(place: *mut Header) -> Option<NonNull<Header>> {
+    NonNull::new(place).filter(|block| block.as_ptr() != closed())
+}
 
 /// Up to `PLACES` segments that belong to whoever takes them.
 pub(crate) struct Shelf<T, const PLACES: usize> {
@@ -38,13 +56,13 @@ impl<T, const PLACES: usize> Shelf<T, PLACES> {
         }
     }
 
-    /// Hands a block over, or gives it back when no place is free.
+    /// Hands a block over, or gives it back when no place is free or the shelf is closed.
     pub(crate) fn put(&self, block: SegmentRef<T>) -> Result<(), SegmentRef<T>> {
         for place in &self.places {
             let put = place.compare_exchange(
                 ptr::null_mut(),
                 block.as_ptr(),
-                Ordering::Release, // pairs with the swap in `take`
+                Ordering::Release, // pairs with `take` and `close`
                 Ordering::Relaxed, // nothing is read after a failure
             );
             if put.is_ok() {
@@ -57,14 +75,29 @@ impl<T, const PLACES: usize> Shelf<T, PLACES> {
     /// Takes a block, if there is one: it is the caller's own.
     pub(crate) fn take(&self) -> Option<SegmentRef<T>> {
         self.places.iter().find_map(|place| {
-            // A look before the swap keeps an empty shelf's cache line shared. Relaxed: the swap
-            // decides.
-            if place.load(Ordering::Relaxed).is_null() {
-                return None;
-            }
-            // Acquire pairs with the CAS in `put`.
-            NonNull::new(place.swap(ptr::null_mut(), Ordering::Acquire)).map(SegmentRef::from_raw)
+            // A look first keeps an empty shelf's cache line shared. Relaxed: the CAS decides.
+            let block = block_at(place.load(Ordering::Relaxed))?;
+            place
+                .compare_exchange(
+                    block.as_ptr(),
+                    ptr::null_mut(),
+                    Ordering::Acquire, // pairs with the CAS in `put`
+                    Ordering::Relaxed, // somebody else has it
+                )
+                .ok()
+                .map(|_| SegmentRef::from_raw(block))
         })
+    }
+
+    /// Takes all blocks, and takes care that no put succeeds any more.
+    pub(crate) fn close(&self, mut visit: impl FnMut(SegmentRef<T>)) {
+        for place in &self.places {
+            // Acquire pairs with the CAS in `put`. An RMW, because it competes with that CAS: one of
+            // the two comes first, and the other knows.
+            if let Some(block) = block_at(place.swap(closed(), Ordering::Acquire)) {
+                visit(SegmentRef::from_raw(block));
+            }
+        }
     }
 
     /// Whether half of the places are taken at the moment; others may put and take meanwhile.
@@ -75,6 +108,50 @@ impl<T, const PLACES: usize> Shelf<T, PLACES> {
     /// How many blocks lie here at the moment, for statistics.
     pub(crate) fn len(&self) -> u64 {
         // Relaxed: a number to look at.
-        self.places.iter().filter(|place| !place.load(Ordering::Relaxed).is_null()).count() as u64
+        self.places.iter().filter_map(|place| block_at(place.load(Ordering::Relaxed))).count()
+            as u64
+    }
+}
+
+#[cfg(all(test, not(streamcore_loom)))]
+mod tests {
+    use super::*;
+
+    const SLOTS: usize = 8;
+
+    fn free(block: SegmentRef<u64>) {
+        // SAFETY: the tests' blocks are allocated with so many slots, and freed once.
+        unsafe { block.free(SLOTS) }
+    }
+
+    #[test]
+    fn a_full_shelf_gives_the_block_back() {
+        let shelf = Shelf::<u64, 2>::new();
+        assert!(shelf.put(SegmentRef::allocate(SLOTS)).is_ok());
+        assert!(shelf.put(SegmentRef::allocate(SLOTS)).is_ok());
+        free(shelf.put(SegmentRef::allocate(SLOTS)).unwrap_err());
+        assert_eq!(shelf.len(), 2);
+        while let Some(block) = shelf.take() {
+            free(block);
+        }
+        assert_eq!(shelf.len(), 0);
+    }
+
+    #[test]
+    fn a_closed_shelf_is_empty_and_takes_nothing() {
+        let shelf = Shelf::<u64, 2>::new();
+        assert!(shelf.put(SegmentRef::allocate(SLOTS)).is_ok());
+        let mut found = 0;
+        for _ in 0..2 {
+            shelf.close(|block| {
+                found += 1;
+                free(block);
+            });
+        }
+        assert_eq!(found, 1);
+        assert!(shelf.take().is_none());
+        free(shelf.put(SegmentRef::allocate(SLOTS)).unwrap_err());
+        assert_eq!(shelf.len(), 0);
+        assert!(!shelf.is_half_full());
     }
 }
