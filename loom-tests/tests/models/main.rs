@@ -3,8 +3,14 @@
 //! `harness` runs them and says how; `canary` and `checker` check the checker itself; `guard` makes
 //! sure that everything is there. The mutants that the models must kill lie in `../../mutants`.
 
+mod batch;
 mod canary;
 mod checker;
 mod guard;
 mod harness;
+mod install;
+mod prefix;
 mod publish;
+mod retain;
+mod steps;
+mod trim;
