@@ -77,15 +77,15 @@ impl<T, const PLACES: usize> Shelf<T, PLACES> {
         self.places.iter().find_map(|place| {
             // A look first keeps an empty shelf's cache line shared. Relaxed: the CAS decides.
             let block = block_at(place.load(Ordering::Relaxed))?;
-            place
-                .compare_exchange(
-                    block.as_ptr(),
-                    ptr::null_mut(),
-                    Ordering::Acquire, // pairs with the CAS in `put`
-                    Ordering::Relaxed, // somebody else has it
-                )
-                .ok()
-                .map(|_| SegmentRef::from_raw(block))
+            let taken = place.compare_exchange(
+                block.as_ptr(),
+                ptr::null_mut(),
+                Ordering::Acquire, // pairs with the CAS in `put`
+                Ordering::Relaxed, // somebody else has it
+            );
+            // What was taken, not what was seen: another block may have come to the same address
+            // meanwhile, and a pointer to the former one is no pointer to it.
+            block_at(taken.ok()?).map(SegmentRef::from_raw)
         })
     }
 
