@@ -62,8 +62,8 @@ fn every_file_is_compiled() {
     for file in files {
         let path = file.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let known =
-            ["main", "harness", "steps"].contains(&name) || TESTS.iter().any(|(file, _)| *file == name);
+        let known = ["main", "harness", "steps"].contains(&name)
+            || TESTS.iter().any(|(file, _)| *file == name);
         assert!(known, "{} is not in the list of tests", path.display());
     }
 }
