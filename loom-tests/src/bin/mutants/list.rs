@@ -17,6 +17,7 @@
 //! `file` before it when that changes. Where `find` has white space, the file may have other white
 //! space, so that formatting does not make a mutant out of date.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 pub struct Mutant {
     /// What it is called, and by which list.
     pub name: String,
-    list: String,
+    pub list: String,
     /// The models to run.
     pub models: Vec<String>,
     /// What they must say.
@@ -48,8 +49,8 @@ pub enum Expected {
 pub struct Edit {
     /// The file, from the workspace.
     pub file: PathBuf,
-    find: String,
-    replace: String,
+    pub find: String,
+    pub replace: String,
 }
 
 impl fmt::Display for Mutant {
@@ -67,15 +68,21 @@ impl Mutant {
         words.is_empty() || words.iter().any(|word| text.contains(word.as_str()))
     }
 
-    /// Fails if some edit does not fit its file.
-    pub fn check(&self, workspace: &Path) -> Result<(), String> {
+    /// The texts of the files that it changes, with the changes; fails if one does not fit its file.
+    pub fn texts(
+        &self,
+        read: impl Fn(&Path) -> Result<String, String>,
+    ) -> Result<BTreeMap<PathBuf, String>, String> {
+        let mut texts = BTreeMap::new();
         for edit in &self.edits {
-            let path = workspace.join(&edit.file);
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| format!("{self}: {}: {error}", path.display()))?;
-            edit.apply(&text).map_err(|error| format!("{self}: {error}"))?;
+            let before = match texts.remove(&edit.file) {
+                Some(changed) => changed,
+                None => read(&edit.file).map_err(|error| format!("{self}: {error}"))?,
+            };
+            let after = edit.apply(&before).map_err(|error| format!("{self}: {error}"))?;
+            texts.insert(edit.file.clone(), after);
         }
-        Ok(())
+        Ok(texts)
     }
 }
 

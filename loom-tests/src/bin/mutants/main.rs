@@ -15,6 +15,7 @@
 //! build of the library and of the models.
 
 mod list;
+#[allow(dead_code, reason = "the census uses all of it")]
 mod workshop;
 
 use std::path::Path;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use list::{Expected, Mutant};
-use workshop::{Outcome, Workshop};
+use workshop::{Effort, Outcome, Workshop};
 
 fn main() -> ExitCode {
     match run() {
@@ -47,8 +48,11 @@ fn run() -> Result<bool, String> {
     }
 
     let all = list::read(&package.join("mutants"))?;
-    let stale: Vec<String> =
-        all.iter().filter_map(|mutant| mutant.check(workspace).err()).collect();
+    let read = |file: &Path| {
+        let path = workspace.join(file);
+        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let stale: Vec<String> = all.iter().filter_map(|mutant| mutant.texts(read).err()).collect();
     if !stale.is_empty() {
         return Err(format!("out of date:\n  {}", stale.join("\n  ")));
     }
@@ -87,7 +91,7 @@ fn check_baseline(workshop: &mut Workshop, chosen: &[&Mutant]) -> Result<(), Str
     }
     let used = known.iter().filter(|name| chosen.iter().any(|mutant| mutant.models.contains(name)));
     for model in used {
-        let outcome = models.run(model)?;
+        let outcome = models.run(model, Effort::default())?;
         println!("unchanged: {model}: {outcome}");
         if !matches!(outcome, Outcome::Passed { .. }) {
             return Err(format!("the unchanged source fails {model}"));
@@ -98,10 +102,13 @@ fn check_baseline(workshop: &mut Workshop, chosen: &[&Mutant]) -> Result<(), Str
 
 /// Whether the mutant fared as it should with all of its models.
 fn try_mutant(workshop: &mut Workshop, mutant: &Mutant) -> Result<bool, String> {
-    let models = workshop.with_mutant(mutant, Workshop::build)?;
+    let texts = mutant.texts(|file| workshop.read(file))?;
+    let models = workshop
+        .with_texts(&texts, Workshop::build)
+        .map_err(|error| format!("{mutant}: {error}"))?;
     let mut good = true;
     for model in &mutant.models {
-        let outcome = models.run(model)?;
+        let outcome = models.run(model, Effort::default())?;
         let verdict = match (&mutant.expected, &outcome) {
             (Expected::Killed, Outcome::Failed { .. }) => "killed",
             (Expected::Survives(_), Outcome::Passed { .. }) => "survives, as explained",

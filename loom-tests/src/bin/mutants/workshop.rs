@@ -1,6 +1,6 @@
 //! The copy in which mutants are planted, built and run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -8,10 +8,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::list::Mutant;
+/// How much a run of a model may cost.
+#[derive(Clone, Copy)]
+pub struct Effort {
+    /// At least so many preemptions; as the model says, unless given.
+    pub bound: Option<u32>,
+    /// A model that runs longer than this has not killed its mutant.
+    pub time: Duration,
+}
 
-/// A model that runs longer than this has not killed its mutant.
-const TIME_LIMIT: Duration = Duration::from_secs(900);
+impl Default for Effort {
+    fn default() -> Self {
+        Self { bound: None, time: Duration::from_secs(900) }
+    }
+}
 
 /// A copy of what the models need of the workspace.
 pub struct Workshop {
@@ -29,24 +39,30 @@ pub enum Outcome {
     Passed {
         /// How long it took.
         time: Duration,
+        /// In how many executions, all orders of the roles together.
+        executions: u64,
+        /// With how many preemptions, if the test is a model.
+        bound: Option<u32>,
     },
     /// It found a mistake.
     Failed {
         /// How long it took.
         time: Duration,
-        /// In which execution, as far as is known.
+        /// In which execution, those of the orders before counted, as far as is known.
         execution: Option<u64>,
         /// What it said.
         message: String,
     },
-    /// It did not end in time.
-    TimedOut,
+    /// It did not end in so much time.
+    TimedOut(Duration),
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Passed { time } => write!(f, "passed in {} ms", time.as_millis()),
+            Self::Passed { time, executions, .. } => {
+                write!(f, "passed in {} ms, {executions} executions", time.as_millis())
+            }
             Self::Failed { time, execution, message } => {
                 match execution {
                     Some(number) => write!(f, "execution {number}")?,
@@ -54,7 +70,7 @@ impl fmt::Display for Outcome {
                 }
                 write!(f, ", {} ms | {message}", time.as_millis())
             }
-            Self::TimedOut => write!(f, "not over after {} s", TIME_LIMIT.as_secs()),
+            Self::TimedOut(limit) => write!(f, "not over after {} s", limit.as_secs()),
         }
     }
 }
@@ -72,7 +88,8 @@ impl Workshop {
         let this = Self { workspace: workspace.to_owned(), copy, target };
         this.copy_directory(Path::new("core"), &[])?;
         // Without the runner itself, which cargo would otherwise build for each mutant too.
-        this.copy_directory(Path::new("loom-tests"), &["src", "mutants"])?;
+        let without = ["src", "mutants", "shuttle", "CENSUS.md", "beyond-loom.md"];
+        this.copy_directory(Path::new("loom-tests"), &without)?;
         this.copy_file(Path::new("Cargo.lock"), |text| Ok(text.to_owned()))?;
         this.copy_file(Path::new("Cargo.toml"), |text| {
             let start = text.find("members = [").ok_or("Cargo.toml lists no members")?;
@@ -119,21 +136,32 @@ impl Workshop {
         Ok(())
     }
 
-    /// Runs `work` while the mutant is in the copy.
-    pub fn with_mutant<R>(
+    /// A text from the copy.
+    pub fn read(&self, path: &Path) -> Result<String, String> {
+        let path = self.copy.join(path);
+        fs::read_to_string(&path).map_err(explain(&path))
+    }
+
+    /// Where the copy is, and where its build.
+    pub fn directories(&self) -> (&Path, &Path) {
+        (&self.copy, &self.target)
+    }
+
+    /// Runs `work` while the copy has the given texts instead of its own.
+    pub fn with_texts<R>(
         &mut self,
-        mutant: &Mutant,
+        texts: &BTreeMap<PathBuf, String>,
         work: impl FnOnce(&mut Self) -> Result<R, String>,
     ) -> Result<R, String> {
-        for edit in &mutant.edits {
-            let path = self.copy.join(&edit.file);
-            let text = fs::read_to_string(&path).map_err(explain(&path))?;
-            write_if_different(&path, &edit.apply(&text)?)?;
+        let mut own = Vec::new();
+        for path in texts.keys() {
+            own.push((self.copy.join(path), self.read(path)?));
         }
-        let result = work(self).map_err(|error| format!("{mutant}: {error}"));
-        for edit in &mutant.edits {
-            self.copy_file(&edit.file, |text| Ok(text.to_owned()))?;
-        }
+        let planted = texts
+            .iter()
+            .try_for_each(|(path, text)| write_if_different(&self.copy.join(path), text));
+        let result = planted.and_then(|()| work(self));
+        own.iter().try_for_each(|(path, text)| write_if_different(path, text))?;
         result
     }
 
@@ -182,13 +210,17 @@ impl Models {
     }
 
     /// Runs one model.
-    pub fn run(&self, model: &str) -> Result<Outcome, String> {
+    pub fn run(&self, model: &str, effort: Effort) -> Result<Outcome, String> {
         // Into a file: a pipe that nobody empties would stop a model that says much.
         let log = self.0.with_extension("log");
         let file = fs::File::create(&log).map_err(explain(&log))?;
         let errors = file.try_clone().map_err(explain(&log))?;
         let begun = Instant::now();
-        let mut child = Command::new(&self.0)
+        let mut command = Command::new(&self.0);
+        if let Some(bound) = effort.bound {
+            command.env("STREAMCORE_MODEL_BOUND", bound.to_string());
+        }
+        let mut child = command
             .args(["--exact", "--nocapture", "--test-threads", "1", model])
             .env("RUST_BACKTRACE", "0")
             .stdout(file)
@@ -199,21 +231,31 @@ impl Models {
             if let Some(status) = child.try_wait().map_err(explain(&self.0))? {
                 break status;
             }
-            if begun.elapsed() > TIME_LIMIT {
+            if begun.elapsed() > effort.time {
                 child.kill().and_then(|()| child.wait()).map_err(explain(&self.0))?;
-                return Ok(Outcome::TimedOut);
+                return Ok(Outcome::TimedOut(effort.time));
             }
             std::thread::sleep(Duration::from_millis(10));
         };
         let time = begun.elapsed();
-        if status.success() {
-            return Ok(Outcome::Passed { time });
-        }
         let said = fs::read(&log).map_err(explain(&log))?;
         let said = String::from_utf8_lossy(&said);
-        let execution = said.lines().filter_map(|line| line.split_once(" failed in execution "));
-        let execution =
-            execution.filter_map(|(_, rest)| rest.split(' ').next()?.parse().ok()).next();
+        // Each order of the roles that is through says "[roles]: bound 3, 1200 executions".
+        let through: Vec<(u32, u64)> = said
+            .lines()
+            .filter_map(|line| line.split_once("]: bound ")?.1.split_once(" executions"))
+            .filter_map(|(numbers, _)| numbers.split_once(", "))
+            .filter_map(|(bound, count)| Some((bound.parse().ok()?, count.parse().ok()?)))
+            .collect();
+        let executions = through.iter().map(|(_, count)| count).sum();
+        if status.success() {
+            let bound = through.iter().map(|(bound, _)| *bound).min();
+            return Ok(Outcome::Passed { time, executions, bound });
+        }
+        let last = said.lines().filter_map(|line| line.split_once(" failed in execution "));
+        let last: Option<u64> =
+            last.filter_map(|(_, rest)| rest.split(' ').next()?.parse().ok()).next();
+        let execution = last.map(|last| executions + last);
         let panic = said.lines().skip_while(|line| !line.contains(" panicked at ")).nth(1);
         let message =
             panic.map_or_else(|| status.to_string(), |line| line.chars().take(120).collect());

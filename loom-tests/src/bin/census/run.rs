@@ -1,0 +1,241 @@
+//! Fills rows: builds each mutant in the workshop, and runs models until one of them fails.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::places;
+use crate::rows::{Job, Subject};
+use crate::table::{Figures, Table, Verdict};
+use crate::workshop::{Effort, Models, Outcome, Workshop};
+
+/// Files whose tests are about the checker, not about the log.
+const NO_MODELS: [&str; 3] = ["canary", "checker", "guard"];
+
+/// What a survivor of the models that are named for it must survive: every model at this bound at the
+/// least, each for so long, and so long in all.
+const THOROUGH: Effort = Effort { bound: Some(3), time: Duration::from_secs(90) };
+const THOROUGH_IN_ALL: Duration = Duration::from_secs(300);
+
+/// The workshop, and what is known of the models in it.
+pub struct Runner {
+    workshop: Workshop,
+    /// The models, the quickest first, with their bounds.
+    models: Vec<(String, u32)>,
+}
+
+impl Runner {
+    /// Opens the workshop and makes sure that the unchanged source passes every model: otherwise a
+    /// death says nothing.
+    pub fn open(workspace: &Path, table: &mut Table) -> Result<Self, String> {
+        let mut workshop = Workshop::open(workspace)?;
+        let figures = baseline(&mut workshop)?;
+        table.models = figures
+            .iter()
+            .map(|(name, figures)| {
+                let deeper = table.models.get(name).and_then(|(_, deeper)| deeper.clone());
+                (name.clone(), (figures.clone(), deeper))
+            })
+            .collect();
+        let mut models = figures;
+        models.sort_by_key(|(_, figures)| figures.milliseconds);
+        let models = models.into_iter().map(|(name, figures)| (name, figures.bound)).collect();
+        Ok(Self { workshop, models })
+    }
+
+    /// Tries one mutant.
+    pub fn run(&mut self, job: &Job, table: &Table) -> Result<Verdict, String> {
+        if job.texts.is_empty() {
+            return Ok(Verdict::Relaxed);
+        }
+        let models = self
+            .workshop
+            .with_texts(&job.texts, Workshop::build)
+            .map_err(|error| format!("{job}: {error}"))?;
+        let mut passed = BTreeSet::new();
+        for model in self.first_choice(job, table)? {
+            let outcome = models.run(&model, Effort::default())?;
+            println!("    {model}: {outcome}");
+            match outcome {
+                Outcome::Failed { execution: executions, .. } => {
+                    return Ok(Verdict::Killed { model, executions });
+                }
+                Outcome::Passed { .. } => {
+                    passed.insert(model);
+                }
+                Outcome::TimedOut(_) => {}
+            }
+        }
+        let begun = Instant::now();
+        for (model, bound) in &self.models {
+            let deep_enough = THOROUGH.bound.is_none_or(|wanted| *bound >= wanted);
+            if passed.contains(model) && deep_enough || begun.elapsed() > THOROUGH_IN_ALL {
+                continue;
+            }
+            let outcome = models.run(model, THOROUGH)?;
+            println!("    {model}, thorough: {outcome}");
+            match outcome {
+                Outcome::Failed { execution: executions, .. } => {
+                    return Ok(Verdict::Killed { model: model.clone(), executions });
+                }
+                Outcome::Passed { .. } => {
+                    passed.insert(model.clone());
+                }
+                Outcome::TimedOut(_) => {}
+            }
+        }
+        Ok(Verdict::Survives { models: passed.len() })
+    }
+
+    /// The models to begin with: what killed a mutant of this place before, then those that are named.
+    fn first_choice(&self, job: &Job, table: &Table) -> Result<Vec<String>, String> {
+        let known = |name: &str| {
+            let inner = format!("::{name}");
+            let known = self.models.iter().map(|(model, _)| model);
+            known.filter(|model| *model == name || model.ends_with(&inner)).cloned().collect()
+        };
+        let mut choice: Vec<String> = Vec::new();
+        if job.subject == Subject::Ordering {
+            for (key, verdict) in &table.orderings {
+                if let Verdict::Killed { model, .. } = verdict
+                    && key.place == job.key.place
+                {
+                    let before: Vec<String> = known(model);
+                    // The very mutant comes before others of its place.
+                    let at = if key.mutant == job.key.mutant { 0 } else { choice.len() };
+                    choice.splice(at..at, before);
+                }
+            }
+        }
+        for name in &job.models {
+            let named: Vec<String> = known(name);
+            if named.is_empty() && job.subject == Subject::Step {
+                return Err(format!("{job}: there is no model {name}"));
+            }
+            choice.extend(named);
+        }
+        let mut seen = BTreeSet::new();
+        choice.retain(|model| seen.insert(model.clone()));
+        Ok(choice)
+    }
+
+    /// Runs each model with more and more preemptions, up to `most`, as long as one run is expected
+    /// to end within `time`.
+    pub fn deepen(
+        &mut self,
+        words: &[String],
+        most: u32,
+        time: Duration,
+        table: &mut Table,
+        mut save: impl FnMut(&Table) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let models = self.workshop.build()?;
+        for (name, (usual, deeper)) in table.models.clone() {
+            if !words.is_empty() && !words.iter().any(|word| name.contains(word)) {
+                continue;
+            }
+            let mut reached: Option<Figures> = None;
+            let mut took = Duration::from_millis(usual.milliseconds as u64);
+            for bound in usual.bound + 1..=most {
+                // One more preemption costs about so much more.
+                if took * 6 > time {
+                    break;
+                }
+                let effort = Effort { bound: Some(bound), time };
+                let outcome = models.run(&name, effort)?;
+                println!("{name}, bound {bound}: {outcome}");
+                match figures(&outcome) {
+                    Some(figures) => reached = Some(Figures { bound, ..figures }),
+                    None if matches!(outcome, Outcome::TimedOut(_)) => break,
+                    None => return Err(format!("{name} fails at bound {bound}: {outcome}")),
+                }
+                took = reached
+                    .as_ref()
+                    .map_or(took, |figures| Duration::from_millis(figures.milliseconds as u64));
+            }
+            table.models.insert(name, (usual, reached.or(deeper)));
+            save(table)?;
+        }
+        Ok(())
+    }
+}
+
+/// The figures of a model that passed.
+fn figures(outcome: &Outcome) -> Option<Figures> {
+    let Outcome::Passed { time, executions, bound } = outcome else { return None };
+    Some(Figures { bound: (*bound)?, executions: *executions, milliseconds: time.as_millis() })
+}
+
+/// Every model's figures on the unchanged source; known from the last run, if nothing has changed.
+fn baseline(workshop: &mut Workshop) -> Result<Vec<(String, Figures)>, String> {
+    let models = workshop.build()?;
+    let (copy, target) = workshop.directories();
+    let memory = target.join("census-baseline.txt");
+    let source = hash_of(&[copy.join("core").join("src"), copy.join("loom-tests").join("tests")])?;
+    if let Some(known) = recall(&memory, &source) {
+        return Ok(known);
+    }
+    let figures = measure(&models)?;
+    let lines = figures.iter().map(|(name, figures)| {
+        let Figures { bound, executions, milliseconds } = figures;
+        format!("{name} {bound} {executions} {milliseconds}\n")
+    });
+    let text = format!("{source}\n{}", lines.collect::<String>());
+    std::fs::write(&memory, text).map_err(|error| format!("{}: {error}", memory.display()))?;
+    Ok(figures)
+}
+
+fn measure(models: &Models) -> Result<Vec<(String, Figures)>, String> {
+    let mut all = Vec::new();
+    for name in models.list()? {
+        if NO_MODELS.iter().any(|file| name.starts_with(&format!("{file}::"))) {
+            continue;
+        }
+        let outcome = models.run(&name, Effort::default())?;
+        println!("unchanged: {name}: {outcome}");
+        let figures = figures(&outcome);
+        let figures = figures.ok_or_else(|| format!("the unchanged source fails {name}"))?;
+        all.push((name, figures));
+    }
+    Ok(all)
+}
+
+fn recall(memory: &Path, source: &str) -> Option<Vec<(String, Figures)>> {
+    let text = std::fs::read_to_string(memory).ok()?;
+    let mut lines = text.lines();
+    if lines.next()? != source {
+        return None;
+    }
+    lines
+        .map(|line| {
+            let mut words = line.split(' ');
+            let name = words.next()?.to_owned();
+            Some((
+                name,
+                Figures {
+                    bound: words.next()?.parse().ok()?,
+                    executions: words.next()?.parse().ok()?,
+                    milliseconds: words.next()?.parse().ok()?,
+                },
+            ))
+        })
+        .collect()
+}
+
+/// A hash of all texts below the directories.
+fn hash_of(directories: &[PathBuf]) -> Result<String, String> {
+    let mut left: Vec<PathBuf> = directories.to_vec();
+    let mut texts = BTreeSet::new();
+    while let Some(path) = left.pop() {
+        let explain = |error: std::io::Error| format!("{}: {error}", path.display());
+        if path.is_dir() {
+            for entry in std::fs::read_dir(&path).map_err(explain)? {
+                left.push(entry.map_err(explain)?.path());
+            }
+        } else {
+            let text = std::fs::read_to_string(&path).map_err(explain)?;
+            texts.insert(format!("{}\n{text}", path.display()));
+        }
+    }
+    Ok(places::hash(&texts.into_iter().collect::<String>()))
+}
