@@ -93,3 +93,7 @@ pub use stream::Stream;
 /// The modelled half of `sync`, for the models' harness.
 #[cfg(streamcore_loom)]
 pub use sync::modelled;
+
+/// The scheduled half of `sync`, for the schedules' harness.
+#[cfg(streamcore_shuttle)]
+pub use sync::scheduled;

@@ -1,8 +1,10 @@
 //! What the log needs from the machine: atomics, memory, parking, and the metadata swap.
 //!
-//! Every other file takes these from here, so that one and the same source is compiled twice: with
-//! the standard library's types for users, and with [loom]'s for the models (`loom-tests`, which sets
-//! the cfg `streamcore_loom`). This file and its child `modelled` are the only ones that name loom.
+//! Every other file takes these from here, so that one and the same source is compiled three times: with
+//! the standard library's types for users, with [loom]'s for the models (`loom-tests`, which sets
+//! the cfg `streamcore_loom`), and with [shuttle]'s scheduler for larger scenarios (`loom-tests/shuttle`,
+//! `streamcore_shuttle`). The child `modelled` is the only one that names loom, `scheduled` the only one
+//! that names shuttle.
 //!
 //! The production half is transparent: each item is the standard type itself or an `#[inline]`
 //! wrapper that compiles to nothing. The modelled half (`sync/modelled.rs`) adds what loom needs in
@@ -10,6 +12,7 @@
 //! quarantine for what was freed.
 //!
 //! [loom]: https://docs.rs/loom
+//! [shuttle]: https://docs.rs/shuttle
 
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("streamcore needs 64-bit atomics: the log's positions do not fit anything smaller");
@@ -19,10 +22,18 @@ pub mod modelled;
 #[cfg(streamcore_loom)]
 pub(crate) use modelled::*;
 
-#[cfg(not(streamcore_loom))]
+#[cfg(streamcore_shuttle)]
+pub mod scheduled;
+#[cfg(streamcore_shuttle)]
+pub(crate) use scheduled::*;
+
+#[cfg(not(any(streamcore_loom, streamcore_shuttle)))]
 mod native;
-#[cfg(not(streamcore_loom))]
+#[cfg(not(any(streamcore_loom, streamcore_shuttle)))]
 pub(crate) use native::*;
+
+/// Whether segments, rows and the rest are small, so that a short test meets all of their borders.
+pub(crate) const SMALL: bool = cfg!(any(streamcore_loom, streamcore_shuttle));
 
 /// A type whose value may be made of zero bytes.
 ///

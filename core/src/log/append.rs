@@ -42,12 +42,13 @@ use super::position::{Geometry, Position, SegmentNo};
 use super::prefix::Budget;
 use super::segment::{Batch, SegmentRef};
 use super::tail::TailWord;
+use crate::sync::SMALL;
 
 /// The largest batch that [`Log::append_all`] takes, in records.
 pub const MAX_BATCH: usize = 4096;
 
 /// Border work is due once in so many positions (a power of two).
-pub(crate) const CHORES_EVERY: u64 = if cfg!(streamcore_loom) { 2 } else { 32 };
+pub(crate) const CHORES_EVERY: u64 = if SMALL { 2 } else { 32 };
 /// How many slots one piece of border work scans: more than are appended in between.
 const SCAN: u64 = 2 * CHORES_EVERY;
 /// How many values it drops at the least: more than die in between, so that none pile up. After a batch
@@ -259,5 +260,5 @@ impl<T, S> Log<T, S> {
 /// in which there is no more than one piece of border work are installed when they are needed.
 const fn is_first_chore_after(mark: usize, slot: usize, slots: usize) -> bool {
     let every = CHORES_EVERY as usize;
-    slots > every && slot >= mark && slot < mark + every || cfg!(streamcore_loom)
+    slots > every && slot >= mark && slot < mark + every || SMALL
 }

@@ -44,7 +44,7 @@ use crate::sync;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 
 /// log2 of the entries of the first row.
-const FIRST_BITS: u32 = if cfg!(streamcore_loom) { 1 } else { 3 };
+const FIRST_BITS: u32 = if sync::SMALL { 1 } else { 3 };
 const FIRST_ROW: u64 = 1 << FIRST_BITS;
 
 /// With 24 rows, and 8 slots a segment at the least, the log holds 2^52 positions: a century of a million

@@ -16,6 +16,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::segment::Slot;
+use crate::sync::SMALL;
 
 /// The number of a record in its log: dense, from 0, never used twice.
 ///
@@ -101,9 +102,12 @@ const MIN_SLOTS: usize = 8;
 const MAX_SLOTS: usize = 4096;
 
 impl<T> Geometry<T> {
-    /// log2 of the slots of a full segment. The models use two slots, so that borders are near.
+    /// log2 of the slots of a full segment. The models use two slots, so that borders are near; the
+    /// schedules use four, so that there is a ramp.
     pub(crate) const FULL_BITS: u32 = if cfg!(streamcore_loom) {
         1
+    } else if cfg!(streamcore_shuttle) {
+        2
     } else {
         let fitting = SEGMENT_BYTES / size_of::<Slot<T>>();
         let slots = if fitting < MIN_SLOTS {
@@ -117,7 +121,7 @@ impl<T> Geometry<T> {
     };
 
     /// log2 of the slots of the first segment.
-    const FIRST_BITS: u32 = if cfg!(streamcore_loom) { 1 } else { MIN_SLOTS.ilog2() };
+    const FIRST_BITS: u32 = if SMALL { 1 } else { MIN_SLOTS.ilog2() };
 
     /// The number of the last ramp segment, and how many doublings the ramp takes.
     const RAMP: u64 = (Self::FULL_BITS - Self::FIRST_BITS) as u64;

@@ -45,10 +45,10 @@ use std::task::Waker;
 
 use super::Log;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use crate::sync::{Arc, UnsafeCell};
+use crate::sync::{Arc, SMALL, UnsafeCell};
 
 /// So many nodes may lie in the list without an owner before they are swept out.
-const ABANDONED: u32 = if cfg!(streamcore_loom) { 1 } else { 32 };
+const ABANDONED: u32 = if SMALL { 1 } else { 32 };
 
 /// One cursor's place in the list.
 pub(crate) struct WaitNode {
