@@ -1,0 +1,1 @@
+//! Suspended threads, and what they cost.
