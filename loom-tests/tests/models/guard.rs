@@ -13,6 +13,7 @@ const TESTS: &[(&str, usize)] = &[
     ("install", 5),
     ("prefix", 4),
     ("publish", 2),
+    ("recycle", 4),
     ("retain", 1),
     ("trim", 7),
 ];

@@ -11,6 +11,7 @@ mod harness;
 mod install;
 mod prefix;
 mod publish;
+mod recycle;
 mod retain;
 mod steps;
 mod trim;
