@@ -232,3 +232,25 @@ fn values_that_panic_as_appends_drop_them_stop_neither_the_appends_nor_the_other
     drop(log);
     assert_eq!(Arc::strong_count(&token), 1);
 }
+
+#[test]
+fn a_log_that_goes_while_a_panic_unwinds_contains_those_of_its_values() {
+    struct Fuse(#[expect(dead_code, reason = "it is counted")] Arc<()>);
+    impl Drop for Fuse {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("planted"));
+        }
+    }
+    let token = Arc::new(());
+    let unwound = catch_unwind(|| {
+        let log = Arc::new(Log::<Fuse>::new());
+        for _ in 0..100 {
+            assert!(log.append(Fuse(Arc::clone(&token))).map_err(std::mem::forget).is_ok());
+        }
+        let _guard = Chunk::read(Arc::clone(&log), Position::ZERO, 3).unwrap();
+        log.trim(Position::new(100));
+        std::panic::resume_unwind(Box::new("outer"));
+    });
+    assert_eq!(unwound.unwrap_err().downcast_ref(), Some(&"outer"));
+    assert_eq!(Arc::strong_count(&token), 1);
+}
