@@ -220,10 +220,6 @@ impl Book {
         self.returned.len() as u64
     }
 
-    pub fn trimmed_so_far(&self) -> u64 {
-        self.trimmed
-    }
-
     pub fn dead(&self) -> u64 {
         self.dead.len() as u64
     }

@@ -72,7 +72,8 @@ pub fn explore(
     }
 }
 
-fn run(
+/// Runs `execution` as often as the scheduler wants, each time with memory that is watched.
+pub fn run(
     scheduler: impl Scheduler + 'static,
     execution: &Arc<impl Fn() + Send + Sync + 'static>,
 ) -> usize {
