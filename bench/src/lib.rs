@@ -1,4 +1,7 @@
-//! What the benchmarks have in common: the allocator, and records of typical size.
+//! What the benchmarks have in common: the allocator, and records of typical size. And a
+//! [checker](history) of what a log promises, over histories of real threads.
+
+pub mod history;
 
 use streamcore::model::{AttributeValue, Attributes, Change, Image, KeySchema, StreamViewType};
 use streamcore::{Store, Stream, StreamConfig};
