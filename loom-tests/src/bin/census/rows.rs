@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::list::{Expected, Mutant};
-use crate::places::{self, Place};
+use crate::places;
 use crate::table::{Key, Table, Verdict};
 
 /// What a row is about.
@@ -46,8 +47,19 @@ pub struct Job {
     pub models: Vec<String>,
     /// Whether it is written down that nothing kills it.
     pub is_explained: bool,
-    /// The changed files; none for a relaxed ordering.
-    pub texts: BTreeMap<PathBuf, String>,
+    /// What is done to the source.
+    pub mutation: Mutation,
+}
+
+/// What a mutant changes.
+#[derive(Debug)]
+pub enum Mutation {
+    /// Nothing: the ordering is relaxed.
+    None,
+    /// It is one of those that are planted all at once, behind a switch, by this number.
+    Switched(usize),
+    /// It has these files instead of the source's.
+    Texts(BTreeMap<PathBuf, String>),
 }
 
 impl fmt::Display for Job {
@@ -71,22 +83,19 @@ impl Job {
             key: Key { place, mutant, hash },
             models: Vec::new(),
             is_explained: false,
-            texts: BTreeMap::new(),
+            mutation: Mutation::None,
         }
     }
 }
 
-/// All rows that the source in `workspace` needs.
-pub fn all(workspace: &Path, steps: Vec<Mutant>) -> Result<Vec<Job>, String> {
-    let source = workspace.join("core").join("src");
-    let mut jobs = Vec::new();
-    for place in places::find(&source)? {
-        of_place(&source, &place, &mut jobs)?;
-    }
-    let read = |file: &Path| {
-        let path = workspace.join(file);
-        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
-    };
+/// All rows that the source in `workspace` needs, and the source with every weaker ordering in it,
+/// each behind a switch.
+pub fn all(
+    workspace: &Path,
+    steps: Vec<Mutant>,
+) -> Result<(Vec<Job>, BTreeMap<PathBuf, String>), String> {
+    let (mut jobs, switched) = orderings(&workspace.join("core").join("src"))?;
+    let read = |file: &Path| read(&workspace.join(file));
     for step in steps {
         let files: Vec<String> =
             step.edits.iter().map(|edit| edit.file.display().to_string()).collect();
@@ -100,40 +109,108 @@ pub fn all(workspace: &Path, steps: Vec<Mutant>) -> Result<Vec<Job>, String> {
             subject: Subject::Step,
             key: Key { place, mutant: files.join(" "), hash },
             is_explained: matches!(step.expected, Expected::Survives(_)),
-            texts: step.texts(read)?,
+            mutation: Mutation::Texts(step.texts(read)?),
             models: step.models,
         });
     }
-    Ok(jobs)
+    Ok((jobs, switched))
 }
 
-fn of_place(source: &Path, place: &Place, jobs: &mut Vec<Job>) -> Result<(), String> {
-    let path = source.join(&place.file);
-    let text =
-        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let mut add = |mutant: &str, texts: BTreeMap<PathBuf, String>| {
-        jobs.push(Job {
-            subject: Subject::Ordering,
-            key: Key {
-                place: place.name.clone(),
-                mutant: mutant.to_owned(),
-                hash: place.hash.clone(),
-            },
-            models: place.models.clone(),
-            is_explained: false,
-            texts,
-        });
-    };
-    for ordering in &place.orderings {
-        if ordering.weaker.is_empty() {
-            add(&ordering.written, BTreeMap::new());
-        }
-        for weaker in &ordering.weaker {
-            let (before, after) = (&text[..weaker.range.start], &text[weaker.range.end..]);
-            let changed = [before, &weaker.replacement, after].concat();
-            let file = Path::new("core").join("src").join(&place.file);
-            add(&weaker.name, BTreeMap::from([(file, changed)]));
+/// The variable that switches one weaker ordering on.
+pub const SWITCH: &str = "STREAMCORE_CENSUS_MUTANT";
+
+/// The rows of all orderings. Their mutants are planted together, so that one build serves them all:
+/// which of them is on, is asked at run time. (loom takes orderings as values anyway.)
+fn orderings(source: &Path) -> Result<(Vec<Job>, BTreeMap<PathBuf, String>), String> {
+    let mut jobs = Vec::new();
+    // From the last to the first of each file, so that earlier bytes stay where they are.
+    let mut edits: BTreeMap<String, Vec<(Range<usize>, String)>> = BTreeMap::new();
+    let mut number = 0;
+    for place in places::find(source)? {
+        for ordering in &place.orderings {
+            let mut job = |mutant: &str, mutation| {
+                jobs.push(Job {
+                    subject: Subject::Ordering,
+                    key: Key {
+                        place: place.name.clone(),
+                        mutant: mutant.to_owned(),
+                        hash: place.hash.clone(),
+                    },
+                    models: place.models.clone(),
+                    is_explained: false,
+                    mutation,
+                });
+            };
+            if ordering.weaker.is_empty() {
+                job(&ordering.written, Mutation::None);
+            }
+            let edits = edits.entry(place.file.clone()).or_default();
+            let mut begin = String::new();
+            let mut range = &ordering.range;
+            for weaker in &ordering.weaker {
+                number += 1;
+                job(&weaker.name, Mutation::Switched(number));
+                begin += &match weaker.ordering {
+                    Some(weaker) => format!(
+                        "if crate::census_has({number}) \
+                         {{ ::core::sync::atomic::Ordering::{weaker} }} else "
+                    ),
+                    None => {
+                        range = &place.range;
+                        format!("if !crate::census_has({number}) ")
+                    }
+                };
+            }
+            if !begin.is_empty() {
+                edits.push((range.clone(), begin));
+            }
         }
     }
-    Ok(())
+    let mut texts = BTreeMap::new();
+    for (file, mut edits) in edits {
+        let mut text = read(&source.join(&file))?;
+        edits.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
+        for (Range { start, end }, begin) in edits {
+            text = format!("{}{begin}{{ {} }}{}", &text[..start], &text[start..end], &text[end..]);
+        }
+        texts.insert(Path::new("core").join("src").join(file), text);
+    }
+    let root = format!("{}\n{}", read(&source.join("lib.rs"))?, switch());
+    texts.insert(Path::new("core").join("src").join("lib.rs"), root);
+    Ok((jobs, texts))
+}
+
+/// What the planted source asks.
+fn switch() -> String {
+    format!(
+        "pub(crate) fn census_has(mutant: u32) -> bool {{
+    static ON: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    let on = || std::env::var(\"{SWITCH}\").map_or(0, |on| on.parse().unwrap());
+    *ON.get_or_init(on) == mutant
+}}
+"
+    )
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mutant_of_the_real_source_is_planted_and_parses() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src");
+        let (jobs, texts) = orderings(&source).unwrap();
+        let switched =
+            jobs.iter().filter(|job| matches!(job.mutation, Mutation::Switched(_))).count();
+        let asked: usize = texts.values().map(|text| text.matches("census_has(").count()).sum();
+        assert!(switched > 0);
+        assert_eq!(asked, switched + 1, "once for each, and the function itself");
+        for (path, text) in texts {
+            syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! Fills rows: builds each mutant in the workshop, and runs models until one of them fails.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::places;
-use crate::rows::{Job, Subject};
+use crate::rows::{Job, Mutation, SWITCH, Subject};
 use crate::table::{Figures, Table, Verdict};
 use crate::workshop::{Effort, Models, Outcome, Workshop};
 
@@ -20,16 +20,24 @@ const THOROUGH_IN_ALL: Duration = Duration::from_secs(300);
 /// The workshop, and what is known of the models in it.
 pub struct Runner {
     workshop: Workshop,
+    /// The models of the source in which every weaker ordering is planted, none of them switched on.
+    switched: Models,
     /// The models, the quickest first, with their bounds.
     models: Vec<(String, u32)>,
 }
 
 impl Runner {
-    /// Opens the workshop and makes sure that the unchanged source passes every model: otherwise a
-    /// death says nothing.
-    pub fn open(workspace: &Path, table: &mut Table) -> Result<Self, String> {
+    /// Opens the workshop and makes sure that the source passes every model as long as no mutant is
+    /// switched on: otherwise a death says nothing.
+    pub fn open(
+        workspace: &Path,
+        switched: &BTreeMap<PathBuf, String>,
+        table: &mut Table,
+    ) -> Result<Self, String> {
         let mut workshop = Workshop::open(workspace)?;
-        let figures = baseline(&mut workshop)?;
+        let switched = workshop.with_texts(switched, Workshop::build)?;
+        let switched = switched.keep(&workshop.directories().1.join("census-models"))?;
+        let figures = baseline(&workshop, &switched)?;
         table.models = figures
             .iter()
             .map(|(name, figures)| {
@@ -40,18 +48,19 @@ impl Runner {
         let mut models = figures;
         models.sort_by_key(|(_, figures)| figures.milliseconds);
         let models = models.into_iter().map(|(name, figures)| (name, figures.bound)).collect();
-        Ok(Self { workshop, models })
+        Ok(Self { workshop, switched, models })
     }
 
     /// Tries one mutant.
     pub fn run(&mut self, job: &Job, table: &Table) -> Result<Verdict, String> {
-        if job.texts.is_empty() {
-            return Ok(Verdict::Relaxed);
-        }
-        let models = self
-            .workshop
-            .with_texts(&job.texts, Workshop::build)
-            .map_err(|error| format!("{job}: {error}"))?;
+        let models = match &job.mutation {
+            Mutation::None => return Ok(Verdict::Relaxed),
+            Mutation::Switched(number) => self.switched.with_variable(SWITCH, *number),
+            Mutation::Texts(texts) => self
+                .workshop
+                .with_texts(texts, Workshop::build)
+                .map_err(|error| format!("{job}: {error}"))?,
+        };
         let mut passed = BTreeSet::new();
         for model in self.first_choice(job, table)? {
             let outcome = models.run(&model, Effort::default())?;
@@ -129,7 +138,6 @@ impl Runner {
         table: &mut Table,
         mut save: impl FnMut(&Table) -> Result<(), String>,
     ) -> Result<(), String> {
-        let models = self.workshop.build()?;
         for (name, (usual, deeper)) in table.models.clone() {
             if !words.is_empty() && !words.iter().any(|word| name.contains(word)) {
                 continue;
@@ -142,7 +150,7 @@ impl Runner {
                     break;
                 }
                 let effort = Effort { bound: Some(bound), time };
-                let outcome = models.run(&name, effort)?;
+                let outcome = self.switched.run(&name, effort)?;
                 println!("{name}, bound {bound}: {outcome}");
                 match figures(&outcome) {
                     Some(figures) => reached = Some(Figures { bound, ..figures }),
@@ -167,15 +175,14 @@ fn figures(outcome: &Outcome) -> Option<Figures> {
 }
 
 /// Every model's figures on the unchanged source; known from the last run, if nothing has changed.
-fn baseline(workshop: &mut Workshop) -> Result<Vec<(String, Figures)>, String> {
-    let models = workshop.build()?;
+fn baseline(workshop: &Workshop, models: &Models) -> Result<Vec<(String, Figures)>, String> {
     let (copy, target) = workshop.directories();
     let memory = target.join("census-baseline.txt");
     let source = hash_of(&[copy.join("core").join("src"), copy.join("loom-tests").join("tests")])?;
     if let Some(known) = recall(&memory, &source) {
         return Ok(known);
     }
-    let figures = measure(&models)?;
+    let figures = measure(models)?;
     let lines = figures.iter().map(|(name, figures)| {
         let Figures { bound, executions, milliseconds } = figures;
         format!("{name} {bound} {executions} {milliseconds}\n")

@@ -31,7 +31,11 @@ pub struct Workshop {
 }
 
 /// The models of some source, built.
-pub struct Models(PathBuf);
+pub struct Models {
+    path: PathBuf,
+    /// Set when they are run.
+    variable: Option<(String, String)>,
+}
 
 /// How a model ended.
 pub enum Outcome {
@@ -172,6 +176,9 @@ impl Workshop {
             .args(["--message-format", "json-render-diagnostics"])
             .current_dir(&self.copy)
             .env("CARGO_TARGET_DIR", &self.target)
+            // A third quicker to build, and nobody looks at backtraces here.
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .env("CARGO_PROFILE_TEST_DEBUG", "0")
             .stderr(Stdio::piped())
             .output()
             .map_err(|error| format!("cargo: {error}"))?;
@@ -182,7 +189,7 @@ impl Workshop {
         let executable = messages.lines().filter(|line| line.contains("\"name\":\"models\""));
         let executable = executable.filter_map(|line| line.split_once("\"executable\":\"")).next();
         let path = executable.and_then(|(_, rest)| rest.split('"').next());
-        path.map(|path| Models(path.replace("\\\\", "\\").into()))
+        path.map(|path| Models { path: path.replace("\\\\", "\\").into(), variable: None })
             .ok_or_else(|| "cargo does not say where it put the models".to_owned())
     }
 }
@@ -195,12 +202,24 @@ fn write_if_different(path: &Path, text: &str) -> Result<(), String> {
 }
 
 impl Models {
+    /// The same models where no later build replaces them.
+    pub fn keep(&self, path: &Path) -> Result<Self, String> {
+        fs::copy(&self.path, path).map_err(explain(path))?;
+        Ok(Self { path: path.to_owned(), variable: self.variable.clone() })
+    }
+
+    /// The same models, with a variable of the environment.
+    pub fn with_variable(&self, name: &str, value: impl fmt::Display) -> Self {
+        let variable = Some((name.to_owned(), value.to_string()));
+        Self { path: self.path.clone(), variable }
+    }
+
     /// Their names.
     pub fn list(&self) -> Result<BTreeSet<String>, String> {
-        let output = Command::new(&self.0)
+        let output = Command::new(&self.path)
             .args(["--list", "--format", "terse"])
             .output()
-            .map_err(explain(&self.0))?;
+            .map_err(explain(&self.path))?;
         let listed = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(listed
             .lines()
@@ -212,11 +231,12 @@ impl Models {
     /// Runs one model.
     pub fn run(&self, model: &str, effort: Effort) -> Result<Outcome, String> {
         // Into a file: a pipe that nobody empties would stop a model that says much.
-        let log = self.0.with_extension("log");
+        let log = self.path.with_extension("log");
         let file = fs::File::create(&log).map_err(explain(&log))?;
         let errors = file.try_clone().map_err(explain(&log))?;
         let begun = Instant::now();
-        let mut command = Command::new(&self.0);
+        let mut command = Command::new(&self.path);
+        command.envs(self.variable.clone());
         if let Some(bound) = effort.bound {
             command.env("STREAMCORE_MODEL_BOUND", bound.to_string());
         }
@@ -226,13 +246,13 @@ impl Models {
             .stdout(file)
             .stderr(errors)
             .spawn()
-            .map_err(explain(&self.0))?;
+            .map_err(explain(&self.path))?;
         let status = loop {
-            if let Some(status) = child.try_wait().map_err(explain(&self.0))? {
+            if let Some(status) = child.try_wait().map_err(explain(&self.path))? {
                 break status;
             }
             if begun.elapsed() > effort.time {
-                child.kill().and_then(|()| child.wait()).map_err(explain(&self.0))?;
+                child.kill().and_then(|()| child.wait()).map_err(explain(&self.path))?;
                 return Ok(Outcome::TimedOut(effort.time));
             }
             std::thread::sleep(Duration::from_millis(10));
