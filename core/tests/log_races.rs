@@ -3,17 +3,21 @@
 //! ThreadSanitizer reports an access that nothing orders, but it sees only what is compiled with it. So
 //! this program has no test harness and uses of std only what the sanitizer understands without being told:
 //! `spawn` and `join`. The values are plain memory, so each read of one is checked against its write and its
-//! drop; the threads share nothing beside the log and the number of the round. Waiting is left to
-//! `log_stress` and the models: parking is a part of std that the sanitizer does not see.
+//! drop; the threads share nothing beside the log and relaxed counters. Sleeping is left to `log_stress` and
+//! the models, since parking is a part of std that the sanitizer does not see; here sleepers are polled. Their
+//! cursors end with the main thread: the end of an `Arc` has a fence, and the sanitizer knows none.
 //!
-//! `STREAMCORE_RACES_ROUNDS` says how many rounds (60 by default), `STREAMCORE_RACES_SEED` where to begin.
+//! `STREAMCORE_STRESS_SECONDS` says how long (1 by default), `STREAMCORE_STRESS_SEED` where to begin.
 //! `.ci/sanitizers` builds it with each sanitizer; as it is, it is a small stress test like any other.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use streamcore::log::{Chunk, Cursor, LogOptions, Next, Position, SealOutcome, Trimmed};
+use streamcore::log::{Chunk, Cursor, LogOptions, Next, Position, Ready, SealOutcome, Trimmed};
 
 const POISON: u64 = 0xdead_dead_dead_dead;
 const WRITERS: u64 = 2;
@@ -65,40 +69,50 @@ fn number_from(variable: &str, otherwise: u64) -> u64 {
 }
 
 fn main() {
-    let rounds = number_from("STREAMCORE_RACES_ROUNDS", 60);
-    let seed = number_from("STREAMCORE_RACES_SEED", 0);
-    for seed in seed..seed + rounds {
-        match seed % 3 {
+    let limit = Duration::from_secs(number_from("STREAMCORE_STRESS_SECONDS", 1));
+    let first = number_from("STREAMCORE_STRESS_SEED", 0);
+    let (mut seed, start) = (first, Instant::now());
+    while seed < first + 4 || start.elapsed() < limit {
+        match seed % 4 {
             // Segments of 8 values, so that all of them are trimmed and come back many times.
             0 | 1 => round::<1000>(seed, 600),
-            _ => round::<0>(seed, 6_000),
+            2 => round::<0>(seed, 6_000),
+            _ => seals(seed, 300),
         }
+        seed += 1;
     }
-    println!("{rounds} rounds");
+    println!("{} rounds", seed - first);
 }
 
-/// The life of one log, with seven threads and up to `records` records of each writer.
+/// The life of one log, with nine threads and up to `records` records of each writer.
 fn round<const PAD: usize>(seed: u64, records: u64) {
     let mut dice = Dice(seed);
     let kept = NonZeroU64::new(dice.below(2) * (1 + dice.below(100)));
     let options = kept.map_or(LogOptions::new(), |kept| LogOptions::new().retain_last(kept));
     let log = Arc::new(Log::<PAD>::with_options(options));
-    let spawn = |number: u64, role: fn(&Log<PAD>, Dice, u64, u64)| -> JoinHandle<()> {
+    let spawn = |number: u64, role: Role<PAD>| -> JoinHandle<Option<Sleeper<PAD>>> {
         let (log, dice) = (Arc::clone(&log), Dice(seed << 8 | number));
         thread::spawn(move || role(&log, dice, number, records))
     };
     let threads = [
-        spawn(0, write),
-        spawn(1, write),
-        spawn(2, read),
-        spawn(3, tail),
-        spawn(4, trust),
-        spawn(5, trim),
-        spawn(6, seal),
+        spawn(0, |log, dice, me, records| none(write(log, dice, me, records))),
+        spawn(1, |log, dice, me, records| none(write(log, dice, me, records))),
+        spawn(2, |log, dice, _, _| none(read(log, dice))),
+        spawn(3, |log, dice, _, _| none(tail(log, dice))),
+        spawn(4, |log, dice, _, _| none(trust(log, dice))),
+        spawn(5, |log, dice, _, _| none(trim(log, dice))),
+        spawn(6, |log, dice, me, records| none(seal(log, dice, me, records))),
+        spawn(7, |log, dice, _, _| Some(poll(log, dice))),
+        spawn(8, |log, dice, _, _| Some(poll(log, dice))),
     ];
+    let mut sleepers = Vec::new();
     for (number, thread) in threads.into_iter().enumerate() {
-        assert!(thread.join().is_ok(), "thread {number} of the round with the seed {seed}");
+        let Ok(sleeper) = thread.join() else {
+            panic!("thread {number} of the round with the seed {seed} has failed")
+        };
+        sleepers.push(sleeper);
     }
+    drop(sleepers);
     let end = log.sealed_end().expect("sealed");
     assert_eq!(log.snapshot().end(), end);
     if dice.below(2) == 0 {
@@ -108,6 +122,13 @@ fn round<const PAD: usize>(seed: u64, records: u64) {
     }
     // The last owner, after every `join`: what is left is dropped here.
     assert!(Arc::into_inner(log).is_some(), "a thread has kept the log");
+}
+
+type Sleeper<const PAD: usize> = Cursor<Arc<Log<PAD>>>;
+type Role<const PAD: usize> = fn(&Arc<Log<PAD>>, Dice, u64, u64) -> Option<Sleeper<PAD>>;
+
+fn none<const PAD: usize>((): ()) -> Option<Sleeper<PAD>> {
+    None
 }
 
 /// Appends, now one, now a batch, until the log is sealed.
@@ -140,16 +161,15 @@ fn check_seal<const PAD: usize>(log: &Log<PAD>) {
 }
 
 /// Takes snapshots, reads from anywhere in them, and keeps some guards.
-fn read<const PAD: usize>(log: &Log<PAD>, mut dice: Dice, _: u64, _: u64) {
-    let (mut kept, mut range) = (None, None);
+fn read<const PAD: usize>(log: &Log<PAD>, mut dice: Dice) {
+    let (mut kept, mut ranges) = (None, Vec::new());
     loop {
         let snapshot = log.snapshot();
         let from = snapshot.start().plus(dice.below(snapshot.len()));
         match dice.below(4) {
             0 => {
                 if let Ok(retained) = log.retain(from..from.plus(dice.below(30))) {
-                    retained.iter().for_each(|(_, value)| value.check());
-                    range = Some(retained);
+                    ranges.push(retained);
                 }
             }
             1 => {
@@ -164,7 +184,8 @@ fn read<const PAD: usize>(log: &Log<PAD>, mut dice: Dice, _: u64, _: u64) {
         }
         if dice.below(4) == 0 {
             kept.take().iter().for_each(check_chunk);
-            range = None;
+            let ranges = std::mem::take(&mut ranges);
+            ranges.iter().flat_map(|range| range.iter()).for_each(|(_, value)| value.check());
         }
         if is_over(log, snapshot.end()) {
             return;
@@ -186,7 +207,7 @@ fn is_over<const PAD: usize>(log: &Log<PAD>, seen: Position) -> bool {
 }
 
 /// Follows the log with a cursor, which keeps its segment from one record to the next.
-fn tail<const PAD: usize>(log: &Log<PAD>, mut dice: Dice, _: u64, _: u64) {
+fn tail<const PAD: usize>(log: &Log<PAD>, mut dice: Dice) {
     let mut cursor = Cursor::new(log, Position::ZERO);
     let mut latest = [None; WRITERS as usize];
     loop {
@@ -211,7 +232,7 @@ fn tail<const PAD: usize>(log: &Log<PAD>, mut dice: Dice, _: u64, _: u64) {
 }
 
 /// Reads the last record that others have found to be published, without a scan of its own.
-fn trust<const PAD: usize>(log: &Log<PAD>, mut dice: Dice, _: u64, _: u64) {
+fn trust<const PAD: usize>(log: &Log<PAD>, mut dice: Dice) {
     loop {
         let published = Position::new(log.stats().published);
         if let Ok(chunk) = log.read(published.minus(1 + dice.below(3)), 1) {
@@ -224,8 +245,26 @@ fn trust<const PAD: usize>(log: &Log<PAD>, mut dice: Dice, _: u64, _: u64) {
     }
 }
 
+/// Goes to sleep again and again, and is woken by whoever appends. Gives its cursor back.
+fn poll<const PAD: usize>(log: &Arc<Log<PAD>>, mut dice: Dice) -> Sleeper<PAD> {
+    let mut cursor = Cursor::new(Arc::clone(log), log.end());
+    loop {
+        match cursor.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ready::Readable) => match cursor.next_chunk(1 + dice.below(100) as usize) {
+                Ok(chunk) => chunk.iter().for_each(|(_, value)| value.check()),
+                Err(Trimmed { earliest }) => cursor.seek(earliest),
+            },
+            Poll::Ready(Ready::Closed) => {
+                check_seal(log);
+                return cursor;
+            }
+            Poll::Pending => thread::yield_now(),
+        }
+    }
+}
+
 /// Gives up what is a little old.
-fn trim<const PAD: usize>(log: &Log<PAD>, mut dice: Dice, _: u64, _: u64) {
+fn trim<const PAD: usize>(log: &Log<PAD>, mut dice: Dice) {
     loop {
         let end = log.snapshot().end();
         let horizon = log.trim(end.minus(dice.below(60)));
@@ -254,5 +293,44 @@ fn seal<const PAD: usize>(log: &Log<PAD>, mut dice: Dice, me: u64, records: u64)
     match log.seal(Box::new(me)) {
         SealOutcome::Sealed { .. } => check_seal(log),
         SealOutcome::AlreadySealed { .. } => panic!("nobody else seals"),
+    }
+}
+
+/// Many tiny logs, each sealed by two threads as soon as the others are there too.
+fn seals(seed: u64, count: usize) {
+    let all: Arc<Vec<(Log<0>, AtomicU32)>> =
+        Arc::new((0..count).map(|_| (Log::new(), AtomicU32::new(0))).collect());
+    let threads = [0, 1, 2, 3, 4].map(|me| {
+        let (all, mut dice) = (Arc::clone(&all), Dice(seed << 8 | me));
+        thread::spawn(move || {
+            for (log, arrived) in all.iter() {
+                // Relaxed: it brings threads together, but orders nothing.
+                arrived.fetch_add(1, Relaxed);
+                while arrived.load(Relaxed) < 5 {
+                    thread::yield_now();
+                }
+                (0..dice.below(100)).for_each(|_| std::hint::spin_loop());
+                match me {
+                    0 | 1 => drop(log.seal(Box::new(me))),
+                    2 => drop((0..200).find(|_| log.append(Value::new(0)).is_err())),
+                    _ => {}
+                }
+                for spins in 0_u32.. {
+                    if log.is_sealed() {
+                        break;
+                    }
+                    if spins % 64 == 63 {
+                        thread::yield_now();
+                    }
+                }
+                check_seal(log);
+            }
+        })
+    });
+    for thread in threads {
+        assert!(thread.join().is_ok(), "a thread of the seals with the seed {seed} has failed");
+    }
+    for (log, _) in all.iter() {
+        assert_eq!(log.snapshot().end(), log.end());
     }
 }
