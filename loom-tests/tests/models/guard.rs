@@ -15,6 +15,7 @@ const TESTS: &[(&str, usize)] = &[
     ("publish", 2),
     ("recycle", 4),
     ("retain", 1),
+    ("seal", 3),
     ("trim", 7),
 ];
 

@@ -13,5 +13,6 @@ mod prefix;
 mod publish;
 mod recycle;
 mod retain;
+mod seal;
 mod steps;
 mod trim;
