@@ -1,7 +1,7 @@
 //! A small log of fixed size that keeps all promises, and breaks one of them if it is told to.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::thread::yield_now;
 
 use streamcore_bench::history::{EventLog, Refused};
@@ -14,7 +14,8 @@ pub enum Plant {
     DuplicatePosition,
     /// Snapshots end at the tail, whether all before it is filled or not.
     HoleInSnapshot,
-    /// Snapshots look at one of two marks, which appends move one after the other.
+    /// Half of the threads look at a mark that appends move when they have filled their slots, the others
+    /// at one that they move when they return. No thread sees its own mark go back.
     SnapshotGoesBack,
     /// Batches are filled from the first record to the last.
     SplitBatch,
@@ -37,12 +38,19 @@ pub enum Plant {
 }
 
 const SEALED: u64 = 1 << 63;
+/// In a slot: its append is about to return.
+const RETURNS: u64 = 1 << 63;
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static THREAD: usize = THREADS.fetch_add(1, SeqCst);
+}
 
 pub struct Toy {
     plant: Plant,
     /// The next position, and whether the log is sealed.
     tail: AtomicU64,
-    /// 0, or the value + 1 and whether the batch goes on.
+    /// 0, or the value + 1 and whether the batch goes on; and `RETURNS`.
     slots: Box<[AtomicU64]>,
     marks: [AtomicU64; 2],
     horizon: AtomicU64,
@@ -86,7 +94,7 @@ impl Toy {
             if tail & SEALED != 0 {
                 return Err(Refused::Sealed);
             }
-            if self.plant == Plant::DuplicatePosition && tail % 64 == 0 {
+            if self.plant == Plant::DuplicatePosition && tail.is_multiple_of(64) {
                 yield_now();
                 self.tail.store(tail + count, SeqCst);
                 return Ok(tail);
@@ -107,10 +115,16 @@ impl Toy {
     fn advance(&self, which: usize) -> u64 {
         let tail = self.tail();
         let mut mark = self.marks[which].load(SeqCst);
-        while mark < tail && self.slot(mark) != 0 {
+        let needed = if which == 1 { RETURNS } else { 0 };
+        while mark < tail && self.slot(mark) != 0 && self.slot(mark) & needed == needed {
             mark += 1;
         }
         self.marks[which].fetch_max(mark, SeqCst).max(mark)
+    }
+
+    /// The mark that the calling thread looks at.
+    fn mark_of_thread(&self) -> usize {
+        if self.plant == Plant::SnapshotGoesBack { THREAD.with(|thread| thread % 2) } else { 0 }
     }
 
     /// How far reads go.
@@ -118,7 +132,7 @@ impl Toy {
         match self.plant {
             Plant::HoleInSnapshot => self.tail(),
             Plant::StaleSnapshot => self.marks[0].load(SeqCst),
-            _ => self.advance(0),
+            _ => self.advance(self.mark_of_thread()),
         }
     }
 }
@@ -151,6 +165,9 @@ impl EventLog for Toy {
             Plant::SnapshotGoesBack => {
                 self.advance(0);
                 yield_now();
+                for slot in &self.slots[first as usize..(first + count) as usize] {
+                    slot.fetch_or(RETURNS, SeqCst);
+                }
                 self.advance(1);
             }
             _ => {}
@@ -163,9 +180,8 @@ impl EventLog for Toy {
         let count = self.snapshots.fetch_add(1, SeqCst);
         let end = match self.plant {
             Plant::HoleInSnapshot => self.tail(),
-            Plant::SnapshotGoesBack => self.marks[(count % 2) as usize].load(SeqCst),
-            Plant::StaleSnapshot if count % 16 != 0 => self.marks[0].load(SeqCst),
-            _ => self.advance(0),
+            Plant::StaleSnapshot if !count.is_multiple_of(16) => self.marks[0].load(SeqCst),
+            _ => self.advance(self.mark_of_thread()),
         };
         start..end
     }
@@ -177,17 +193,22 @@ impl EventLog for Toy {
         }
         if self.plant == Plant::SkipsHoles {
             let slots = (from..self.tail()).map(|position| self.slot(position));
-            into.extend(slots.filter(|slot| *slot != 0).map(|slot| (slot >> 1) - 1).take(max));
+            into.extend(
+                slots.filter(|slot| *slot != 0).map(|slot| ((slot & !RETURNS) >> 1) - 1).take(max),
+            );
             return Ok(());
         }
         let slots = (from..self.readable()).map(|position| self.slot(position));
-        into.extend(slots.take_while(|slot| *slot != 0).map(|slot| (slot >> 1) - 1).take(max));
+        into.extend(
+            slots.take_while(|slot| *slot != 0).map(|slot| ((slot & !RETURNS) >> 1) - 1).take(max),
+        );
         Ok(())
     }
 
     fn trim(&self, to: u64) -> Result<u64, Refused> {
         let to = if self.plant == Plant::TrimsTooMuch { to + 500 } else { to };
-        let mut to = to.min(self.marks[0].load(SeqCst));
+        let shown_to_all = usize::from(self.plant == Plant::SnapshotGoesBack);
+        let mut to = to.min(self.marks[shown_to_all].load(SeqCst));
         while to > 0 && self.slot(to - 1) & 1 == 1 {
             to -= 1;
         }
