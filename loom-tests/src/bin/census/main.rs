@@ -13,7 +13,7 @@
 //! `loom-tests/beyond-loom.md`, under a heading `### <place>: <mutant>`.
 //!
 //! For an ordering, the models that the header of its file names come first ("Models: ..."), then all
-//! the others, with at least 3 preemptions; for a step, those that its list names. The first to fail
+//! the others, then those of few preemptions with 3; for a step, those that its list names. The first to fail
 //! ends the row. The mutants are planted in the copy in `target/mutants`, which the runner of the mutants
 //! uses too: the orderings all at once, each behind a switch that is set when the models are run, so that
 //! they need one build; the steps one by one.

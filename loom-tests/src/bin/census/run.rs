@@ -12,8 +12,8 @@ use crate::workshop::{Effort, Models, Outcome, Workshop};
 /// Files whose tests are about the checker, not about the log.
 const NO_MODELS: [&str; 3] = ["canary", "checker", "guard"];
 
-/// What a survivor of the models that are named for it must survive: every model at this bound at the
-/// least, each for so long, and so long in all.
+/// What a survivor of all models at their own bounds must survive besides: this bound, each model for so
+/// long, and so long in all.
 const THOROUGH: Effort = Effort { bound: Some(3), time: Duration::from_secs(90) };
 const THOROUGH_IN_ALL: Duration = Duration::from_secs(300);
 
@@ -62,27 +62,19 @@ impl Runner {
                 .map_err(|error| format!("{job}: {error}"))?,
         };
         let mut passed = BTreeSet::new();
-        for model in self.first_choice(job, table)? {
-            let outcome = models.run(&model, Effort::default())?;
+        let first = self.first_choice(job, table)?;
+        let others = self.models.iter().map(|(name, _)| name).filter(|name| !first.contains(name));
+        let usual = first.iter().chain(others).map(|name| (name, Effort::default()));
+        let shallow = self.models.iter().filter(|(_, bound)| Some(*bound) < THOROUGH.bound);
+        let thorough = shallow.map(|(name, _)| (name, THOROUGH));
+        let mut left = THOROUGH_IN_ALL;
+        for (model, effort) in usual.chain(thorough) {
+            if effort.bound.is_some() && left.is_zero() {
+                break;
+            }
+            let begun = Instant::now();
+            let outcome = models.run(model, effort)?;
             println!("    {model}: {outcome}");
-            match outcome {
-                Outcome::Failed { execution: executions, .. } => {
-                    return Ok(Verdict::Killed { model, executions });
-                }
-                Outcome::Passed { .. } => {
-                    passed.insert(model);
-                }
-                Outcome::TimedOut(_) => {}
-            }
-        }
-        let begun = Instant::now();
-        for (model, bound) in &self.models {
-            let deep_enough = THOROUGH.bound.is_none_or(|wanted| *bound >= wanted);
-            if passed.contains(model) && deep_enough || begun.elapsed() > THOROUGH_IN_ALL {
-                continue;
-            }
-            let outcome = models.run(model, THOROUGH)?;
-            println!("    {model}, thorough: {outcome}");
             match outcome {
                 Outcome::Failed { execution: executions, .. } => {
                     return Ok(Verdict::Killed { model: model.clone(), executions });
@@ -91,6 +83,9 @@ impl Runner {
                     passed.insert(model.clone());
                 }
                 Outcome::TimedOut(_) => {}
+            }
+            if effort.bound.is_some() {
+                left = left.saturating_sub(begun.elapsed());
             }
         }
         Ok(Verdict::Survives { models: passed.len() })
