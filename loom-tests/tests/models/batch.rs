@@ -77,7 +77,11 @@ fn batch_single() {
 fn batch_long() {
     Model::new("batch_long", WatchedLog::new)
         .reaches(&["none", "all"])
-        .role("writer", |log, _| append_batch(log, 6))
+        .role("writer", |log, _| {
+            append_batch(log, 6);
+            let published = log.stats().published;
+            assert_eq!(published, 6, "the writer's own scan stops in the batch or before it");
+        })
         .role("reader", |log, probe| {
             let end = snapshot(log).end();
             probe.reach_if(end == position(0), "none");

@@ -10,7 +10,7 @@ const TESTS: &[(&str, usize)] = &[
     ("canary", 2),
     ("checker", 16),
     ("guard", 4),
-    ("install", 5),
+    ("install", 6),
     ("prefix", 4),
     ("publish", 2),
     ("recycle", 4),

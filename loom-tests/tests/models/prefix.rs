@@ -7,7 +7,9 @@ use streamcore_modelled::log::{Cursor, Next, Position, Trimmed};
 use streamcore_modelled::modelled::Arc;
 
 use crate::harness::{Model, Probe};
-use crate::steps::{WatchedLog, append, dropped_here, filled, position, snapshot};
+use crate::steps::{
+    WatchedLog, append, assert_all_freed, dropped_here, filled, position, snapshot,
+};
 
 #[test]
 fn read_own_write() {
@@ -95,7 +97,10 @@ fn regress() {
             assert_eq!(snapshot(log).end(), position(2), "the watermark has fallen");
         })
         .role("scanner", scan)
-        .after(|log, _| assert_eq!(snapshot(&log).end(), position(2)))
+        .after(|log, _| {
+            assert_eq!(snapshot(&log).end(), position(2));
+            assert_all_freed(&log);
+        })
         .check();
 }
 
@@ -121,5 +126,6 @@ fn stale_scan() {
             }
             probe.reach_if(dropped_here() > 0, "freed by the reader");
         })
+        .after(|log, _| assert_all_freed(&log))
         .check();
 }

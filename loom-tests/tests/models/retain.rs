@@ -4,7 +4,7 @@
 use streamcore_modelled::log::{Position, Trimmed};
 
 use crate::harness::Model;
-use crate::steps::{dropped_here, filled, position};
+use crate::steps::{assert_all_freed, dropped_here, filled, position};
 
 #[test]
 fn retain() {
@@ -12,7 +12,7 @@ fn retain() {
         .bound(2)
         .reaches(&["retained", "refused", "freed by the reader"])
         .role("reader", |log, probe| {
-            match log.retain(Position::ZERO..position(4)) {
+            match log.retain(Position::ZERO..position(5)) {
                 Ok(retained) => {
                     assert_eq!(retained.positions(), Position::ZERO..position(4));
                     let read: Vec<_> =
@@ -27,7 +27,12 @@ fn retain() {
             }
             probe.reach_if(dropped_here() > 0, "freed by the reader");
         })
-        .role("nearer", |log, _| assert!(log.trim(position(2)) >= position(2)))
+        .role("nearer", |log, _| {
+            // In the middle of a segment, which therefore stays.
+            assert!(log.trim(position(1)) >= position(1));
+            assert!(log.retain(Position::ZERO..position(1)).is_err(), "it is given up");
+        })
         .role("farther", |log, _| assert_eq!(log.trim(position(4)), position(4)))
+        .after(|log, _| assert_all_freed(&log))
         .check();
 }

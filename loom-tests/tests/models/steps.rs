@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use streamcore_modelled::log::{Log, Position, Snapshot};
+use streamcore_modelled::log::{Log, LogStats, Position, Snapshot};
 
 use crate::harness::Watched;
 
@@ -68,4 +68,16 @@ pub fn snapshot(log: &WatchedLog) -> Snapshot {
     let snapshot = log.snapshot();
     assert!(snapshot.start() <= snapshot.end(), "{snapshot:?} ends before it starts");
     snapshot
+}
+
+/// Blocks that are segments of the log now: neither spare nor dying. Nobody may be at work.
+pub fn installed(log: &WatchedLog) -> u64 {
+    let LogStats { blocks, spares, dying, .. } = log.stats();
+    blocks - spares - dying
+}
+
+/// Checks that only the one segment is left that was installed ahead: all records are given up.
+#[track_caller]
+pub fn assert_all_freed(log: &WatchedLog) {
+    assert_eq!(installed(log), 1, "{log:?} keeps a segment that is given up");
 }

@@ -7,7 +7,9 @@ use streamcore_modelled::log::{Chunk, Cursor, Next, Position, Trimmed};
 use streamcore_modelled::modelled::Arc;
 
 use crate::harness::{Model, Probe};
-use crate::steps::{WatchedLog, append, dropped_here, filled, position, snapshot};
+use crate::steps::{
+    WatchedLog, append, assert_all_freed, dropped_here, filled, position, snapshot,
+};
 
 /// Reads the first segment of a log of two records or more.
 fn read(log: &WatchedLog, probe: &Probe) {
@@ -35,7 +37,10 @@ fn trim() {
             assert_eq!(log.trim(position(2)), position(2));
             probe.reach_if(dropped_here() == 2, "freed by the trimmer");
         })
-        .after(|log, _| assert_eq!(log.earliest(), position(2)))
+        .after(|log, _| {
+            assert_eq!(log.earliest(), position(2));
+            assert_all_freed(&log);
+        })
         .check();
 }
 
@@ -52,7 +57,10 @@ fn trim_twice() {
         })
         .role("farther", |log, _| assert_eq!(log.trim(position(4)), position(4)))
         .role("reader", read)
-        .after(|log, _| assert_eq!(log.earliest(), position(4)))
+        .after(|log, _| {
+            assert_eq!(log.earliest(), position(4));
+            assert_all_freed(&log);
+        })
         .check();
 }
 
@@ -86,6 +94,10 @@ fn trim_handoff() {
             assert_eq!(values, [0]);
             drop(chunk);
             probe.reach_if(dropped_here() == 2, "freed by the holder");
+        })
+        .after(|held, _| {
+            held.log.trim(position(2));
+            assert_all_freed(&held.log);
         })
         .check();
 }
@@ -157,6 +169,7 @@ fn late_reader() {
             }
             Err(trimmed) => refused(trimmed, probe),
         })
+        .after(|known, _| assert_all_freed(&known.log))
         .check();
 }
 
