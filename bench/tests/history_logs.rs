@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use streamcore::log::{Log, LogOptions};
 use streamcore_bench::history::{Checker, EventLog, Refused, Report, Retention, Workload};
 
-/// A history is at the most this long, so that it fits into memory; more operations are more histories.
-const HISTORY: usize = 1_000_000;
+/// Histories of this length are common; more operations are more histories.
+const LONG: usize = 250_000;
+/// With histories as short as this, seals and first segments are common.
+const SHORT: usize = 1_000;
 /// By default a test begins no further history after this time.
 const ENOUGH: Duration = Duration::from_secs(3);
 
@@ -22,6 +24,7 @@ fn number(name: &str) -> Option<u64> {
 
 /// Checks histories of new logs until there were operations enough, or, by default, time enough.
 fn keeps_all_promises<L: EventLog>(
+    length: usize,
     workload: impl Fn(Workload) -> Workload,
     checker: Checker,
     log: impl Fn() -> L,
@@ -31,9 +34,8 @@ fn keeps_all_promises<L: EventLog>(
     println!("STREAMCORE_HISTORY_SEED={seed}");
     let given = number("STREAMCORE_HISTORY_OPERATIONS").map(|count| count as usize);
     let mut left = given.unwrap_or(1_000_000);
-    let length = if given.is_some() { HISTORY } else { HISTORY / 4 };
     let began = Instant::now();
-    let (mut recording, mut checking) = (Duration::ZERO, Duration::ZERO);
+    let (mut recording, mut checking, mut histories) = (Duration::ZERO, Duration::ZERO, 0);
     for round in 0.. {
         let operations = left.min(length);
         let of_round = Workload::new(seed.wrapping_add(round)).operations(operations);
@@ -47,8 +49,10 @@ fn keeps_all_promises<L: EventLog>(
         assert!(report.operations >= operations as u64 / 2, "{report}");
         assert!(report.appended > 0 && report.read > 0 && report.snapshots > 0, "{report}");
         left -= operations;
+        histories += 1;
         if left == 0 || given.is_none() && began.elapsed() > ENOUGH {
-            println!("{report}; in all: recorded in {recording:.1?}, checked in {checking:.1?}");
+            println!("{histories} histories like: {report}");
+            println!("    recorded in {recording:.1?}, checked in {checking:.1?}");
             return;
         }
     }
@@ -56,14 +60,19 @@ fn keeps_all_promises<L: EventLog>(
 
 #[test]
 fn streamcores_log() {
-    keeps_all_promises(|workload| workload, Checker::new(), Log::<u64>::new);
+    keeps_all_promises(LONG, |workload| workload, Checker::new(), Log::<u64>::new);
+}
+
+#[test]
+fn streamcores_log_sealed_again_and_again() {
+    keeps_all_promises(SHORT, |workload| workload, Checker::new(), Log::<u64>::new);
 }
 
 /// Nearly undisturbed by the recorder, with more threads than cores.
 #[test]
 fn streamcores_log_with_few_stamps() {
     let workload = |workload: Workload| workload.stamp_every(64).threads(8);
-    keeps_all_promises(workload, Checker::new(), Log::<u64>::new);
+    keeps_all_promises(LONG, workload, Checker::new(), Log::<u64>::new);
 }
 
 #[test]
@@ -71,12 +80,12 @@ fn streamcores_log_with_retention() {
     let kept = NonZeroU64::new(5_000).unwrap();
     let log = || Log::<u64>::with_options(LogOptions::new().retain_last(kept));
     let checker = Checker::new().retention(Retention::Last(kept.get()));
-    keeps_all_promises(|workload| workload.trims(false), checker, log);
+    keeps_all_promises(LONG, |workload| workload.trims(false), checker, log);
 }
 
 #[test]
 fn a_vector_behind_a_lock() {
-    keeps_all_promises(|workload| workload, Checker::new(), Locked::default);
+    keeps_all_promises(LONG, |workload| workload, Checker::new(), Locked::default);
 }
 
 #[derive(Default)]
