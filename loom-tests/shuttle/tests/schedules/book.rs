@@ -216,6 +216,11 @@ impl Book {
         assert_eq!(self.seals, 1, "two calls decided");
     }
 
+    /// The appends of all positions before it have returned.
+    pub fn prefix(&self) -> u64 {
+        self.prefix
+    }
+
     pub fn returned(&self) -> u64 {
         self.returned.len() as u64
     }

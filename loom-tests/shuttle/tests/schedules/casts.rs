@@ -13,7 +13,6 @@ fn everything_at_once() {
         trimmers: 1,
         ..Cast::default()
     };
-    let cast = Cast { sealers: 0, ..cast };
     cast.play(
         "everything at once",
         &[
@@ -61,7 +60,14 @@ fn retention_while_batches_come() {
 }
 
 #[test]
-fn sleepers_and_singles() {
-    let cast = Cast { writers: 2, records: 12, longest: 2, sleepers: 3, ..Cast::default() };
-    cast.play("sleepers and singles", &["sleeps", "snapshots with more in flight"]);
+fn nobody_sleeps_for_ever() {
+    let cast = Cast {
+        writers: 2,
+        records: 10,
+        longest: 2,
+        sleepers: 2,
+        handshake: true,
+        ..Cast::default()
+    };
+    cast.play("nobody sleeps for ever", &["sleeps", "snapshots with more in flight"]);
 }

@@ -23,6 +23,9 @@ pub fn write(stage: &Stage, mut dice: Dice, writer: usize) {
             let id = Id { writer, sequence: sequence + index };
             Value::new(book, id, index, length)
         };
+        if stage.cast.handshake {
+            stage.wait_for_sleepers();
+        }
         let before = book.before();
         let appended = if length == 1 {
             log.append(make(0)).map(|at| at..at.plus(1)).map_err(|Sealed(value)| vec![value])
@@ -159,7 +162,7 @@ fn was_trimmed(stage: &Stage, asked: Position, Trimmed { earliest }: Trimmed) {
 }
 
 /// Follows the log from its beginning to its end, and sleeps in between.
-pub fn sleep(stage: &Stage, mut dice: Dice, _: usize) {
+pub fn sleep(stage: &Stage, mut dice: Dice, number: usize) {
     let log = &stage.log;
     let mut cursor = Cursor::new(&**log, Position::ZERO);
     loop {
@@ -174,7 +177,10 @@ pub fn sleep(stage: &Stage, mut dice: Dice, _: usize) {
             stage.met.note("sleeps");
         }
         match cursor.wait(None) {
-            WaitOutcome::Readable => drain(stage, &mut cursor),
+            WaitOutcome::Readable => {
+                drain(stage, &mut cursor);
+                stage.reads[number].store(cursor.position().get(), Relaxed);
+            }
             WaitOutcome::Closed => {
                 check_seal(stage);
                 assert_eq!(cursor.position(), log.end(), "closed before the end");

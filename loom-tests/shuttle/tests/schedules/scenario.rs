@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use shuttle::thread;
 use streamcore_scheduled::log::LogOptions;
@@ -21,6 +21,8 @@ pub struct Stage {
     pub met: Met,
     pub cast: Cast,
     pub writers_left: Arc<AtomicU32>,
+    /// Where each of the sleepers has come to.
+    pub reads: Arc<[AtomicU64]>,
 }
 
 /// Who takes part.
@@ -38,6 +40,9 @@ pub struct Cast {
     pub trimmers: u32,
     /// Threads that seal beside the one that always does; they do not wait for the writers.
     pub sealers: u32,
+    /// Nobody appends before all sleepers have read all that came before, so that a wake that is lost is
+    /// not made up for by the next one.
+    pub handshake: bool,
     /// The log retains so many, and nobody trims.
     pub retained: u64,
 }
@@ -69,6 +74,7 @@ impl Cast {
             met: met.clone(),
             cast: self,
             writers_left: Arc::new(AtomicU32::new(self.writers)),
+            reads: (0..self.sleepers).map(|_| AtomicU64::new(0)).collect(),
         };
         if retained.is_some() {
             stage.book.open().will_trim(u64::MAX);
@@ -100,6 +106,14 @@ impl Stage {
 
     pub fn writers_are_done(&self) -> bool {
         self.writers_left.load(Relaxed) == 0
+    }
+
+    /// Lets the sleepers come up to what has returned.
+    pub fn wait_for_sleepers(&self) {
+        let all = self.book.open().prefix();
+        while self.reads.iter().any(|read| read.load(Relaxed) < all) {
+            shuttle::thread::yield_now();
+        }
     }
 
     /// What holds when all threads are gone.
