@@ -29,7 +29,8 @@
 //! `fetch_max`, which some targets spell as a loop; a round is repeated only if another thread has
 //! changed that very word, and the loop ends once it is high enough.)
 //!
-//! Models: `publish`, `install`, `late_install`, `batch`, `appender_never_waits`.
+//! Models: `publish`, `install`, `install_ahead`, `late_install`, `batch`. That no append waits is shown by the
+//! schedules of `stalls`: every other thread is suspended before each of its atomic operations in turn.
 
 use std::fmt;
 use std::ops::Range;

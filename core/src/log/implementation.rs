@@ -97,7 +97,8 @@
 //! | sealer after SEALED | nothing that others notice: they find end and successor, and wake sleepers |
 //! | thread that took the wait list | the sleepers on it |
 //!
-//! Appends go on in every row. Model: `appender_never_waits`.
+//! Appends go on in every row, in a bounded number of steps: `loom-tests/shuttle` suspends each of these threads
+//! before each of its atomic operations in turn (`stalls`).
 //!
 //! # What was rejected
 //!

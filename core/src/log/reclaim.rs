@@ -29,7 +29,8 @@
 //! [`Log::trim`] is lock-free, and bounded by what it gives up. The border work's share of an append
 //! is bounded by constants.
 //!
-//! Models: `trim`, `trim_twice`, `trim_handoff`, `trim_against_writer`, `recycle`, `panic`, `seal`.
+//! Models: `trim`, `trim_twice`, `trim_handoff`, `trim_against_writer`, `trim_meets_seal`,
+//! `recycle`, `panicking_drop`.
 
 use super::Log;
 use super::append::{CHORES_EVERY, MAX_BATCH};

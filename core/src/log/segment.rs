@@ -25,7 +25,7 @@
 //!
 //! Wait-free; [`SegmentRef::allocate`] as the allocator.
 //!
-//! Models: `publish`, `recycle`, `drop`, `batch`.
+//! Models: `publish`, `recycle`, `recycle_under_a_late_reader`, `last_owner_drops`, `batch`.
 
 use std::alloc::Layout;
 use std::mem::MaybeUninit;

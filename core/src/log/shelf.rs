@@ -24,7 +24,7 @@
 //!
 //! Wait-free: at most one operation per place.
 //!
-//! Models: `recycle`, `panic`, `taken_back`, `retention_against_seal`.
+//! Models: `recycle`, `panicking_drop`, `install_spare`, `taken_back`, `retention_against_seal`.
 
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
