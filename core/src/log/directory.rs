@@ -31,7 +31,7 @@
 //! [`Directory::find`] is wait-free. [`Directory::install`] is wait-free apart from the allocator:
 //! one CAS per row and per entry, and whoever loses uses the winner's.
 //!
-//! Models: `install`, `late_install`, `seal`.
+//! Models: `install`, `install_ahead`, `install_spare`, `late_install`, `taken_back`.
 
 use std::alloc::Layout;
 use std::marker::PhantomData;

@@ -67,9 +67,11 @@
 //!
 //! **Batches are whole.** A batch is published from its last slot to its first. Suppose that a scan
 //! finds the first slot ready: it acquired the writer's last store, so all the others are ready too, and
-//! it passes them all. A scan that stops for its budget stops only where the state says that a batch
-//! ends; a horizon is moved back to where one begins. So neither end of a snapshot lies in a batch.
-//! Model: `batch`.
+//! it passes them all. And it moves its boundary only where a state says that a batch ends, which lets it
+//! stop for its budget; published the other way round, batches would still be whole, but the first slots
+//! would be looked at again and again. A horizon is moved back to where a batch begins. So neither end of
+//! a snapshot lies in a batch.
+//! Models: `batch`, `batch_single`, `batch_long`, `batch_trimmed`.
 //!
 //! **One exact end.** A sealer raises `end` to the tail that it read and sets SEALED by a CAS from that
 //! very tail. All sealers raise `end` to tails that were current before the seal, and the winner to the

@@ -13,7 +13,8 @@
 //! 0 <--pin/unpin--> k --trim--> TRIMMED|k --last unpin--> TRIMMED --claim--> TRIMMED|FREED
 //! ```
 //!
-//! FREED is needed because a late reader's +1 and -1 can bring the count to zero a second time.
+//! FREED makes the claim exact, because a late reader's +1 and -1 can bring the count to zero a second
+//! time. (Who buries the entry, by a swap, would notice that too; the mutants take both away.)
 //!
 //! # Who may do what
 //!
@@ -31,7 +32,7 @@
 //!
 //! Wait-free: one RMW each.
 //!
-//! Models: `trim`, `trim_twice`, `trim_handoff`, `trim_against_writer`, `late_reader`.
+//! Models: `trim`, `trim_twice`, `trim_handoff`, `late_reader`, `retain`.
 
 use crate::sync::Zeroable;
 use crate::sync::atomic::{AtomicU32, Ordering};

@@ -21,7 +21,7 @@
 //! Wait-free for positions below the watermark. The last guard to leave a trimmed segment drops the
 //! segment's values.
 //!
-//! Models: `share`, `trim`, `late_reader`.
+//! Models: `trim`, `trim_handoff`, `late_reader`, `stale_scan`.
 
 use std::fmt;
 use std::ops::Range;

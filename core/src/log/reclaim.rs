@@ -30,7 +30,7 @@
 //! is bounded by constants.
 //!
 //! Models: `trim`, `trim_twice`, `trim_handoff`, `trim_against_writer`, `trim_meets_seal`,
-//! `recycle`, `panicking_drop`.
+//! `snapshot_against_trim`, `batch_trimmed`, `retention_against_seal`, `recycle`, `panicking_drop`.
 
 use super::Log;
 use super::append::{CHORES_EVERY, MAX_BATCH};

@@ -14,7 +14,7 @@
 //!
 //! Lock-free: the scan of what was published since the last one.
 //!
-//! Models: `publish`, `batch`, `share`.
+//! Models: `publish`, `snapshots_never_go_back`, `snapshot_against_trim`, `batch`.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
