@@ -45,6 +45,24 @@ const WORDS: &[&str] = &[
     "]",
 ];
 
+/// Numbers at the edges of what holds them.
+const NUMBERS: &[&str] = &[
+    "0",
+    "00",
+    "-1",
+    "1001",
+    "65536",
+    "1000000000",
+    "4294967296",
+    "9223372036854775807",
+    "18446744073709551615",
+    "18446744073709551616",
+    "100000000000000000000",
+    "1e18",
+    "1e999",
+    "0.5",
+];
+
 /// Pseudo-random numbers (splitmix64), the same for the same seed.
 pub struct Dice(u64);
 
@@ -74,7 +92,7 @@ pub fn damage(input: &mut Vec<u8>, seeds: &[Vec<u8>], dice: &mut Dice) {
     }
     let at = 1 + dice.below(input.len() - 1);
     let to = at + dice.below((input.len() - at).min(40) + 1);
-    match dice.below(9) {
+    match dice.below(10) {
         0 => input[at] ^= 1 << dice.below(8),
         1 => input[at] = dice.below(256) as u8,
         2 => drop(input.drain(at..to)),
@@ -92,6 +110,16 @@ pub fn damage(input: &mut Vec<u8>, seeds: &[Vec<u8>], dice: &mut Dice) {
             let from = 1 + dice.below(other.len() - 1);
             let until = from + dice.below(other.len() - from + 1);
             drop(input.splice(at..to, other[from..until].iter().copied()));
+        }
+        // A whole number becomes another one.
+        8 => {
+            let is_digit = |at: &usize| input.get(*at).is_some_and(u8::is_ascii_digit);
+            let starts = (1..input.len()).filter(|at| is_digit(at) && !is_digit(&(at - 1)));
+            let starts: Vec<_> = starts.collect();
+            if let Some(&start) = starts.get(dice.below(starts.len())) {
+                let end = (start..).find(|at| !is_digit(at)).unwrap_or(start);
+                drop(input.splice(start..end, dice.pick(NUMBERS).bytes()));
+            }
         }
         // A whole string becomes another one.
         _ => {

@@ -240,10 +240,8 @@ pub fn trim(stage: &Stage, mut dice: Dice, _: usize) {
 }
 
 /// Seals when some records are there, whatever the writers do.
-pub fn seal_early(stage: &Stage, mut dice: Dice, number: usize) {
-    let all = u64::from(stage.cast.writers) * stage.cast.records;
-    let at = dice.below(all);
-    while stage.log.end().get() < at && !stage.writers_are_done() {
+pub fn seal_early(stage: &Stage, _: Dice, number: usize) {
+    while stage.log.end().get() < stage.seal_at && !stage.writers_are_done() {
         thread::yield_now();
     }
     seal(stage, 1 + number as u32);

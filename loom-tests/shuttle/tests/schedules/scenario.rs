@@ -21,6 +21,8 @@ pub struct Stage {
     pub met: Met,
     pub cast: Cast,
     pub writers_left: Arc<AtomicU32>,
+    /// So many records are there when sealers begin, all of them at once.
+    pub seal_at: u64,
     /// Where each of the sleepers has come to.
     pub reads: Arc<[AtomicU64]>,
 }
@@ -74,6 +76,7 @@ impl Cast {
             met: met.clone(),
             cast: self,
             writers_left: Arc::new(AtomicU32::new(self.writers)),
+            seal_at: Dice::new().below(u64::from(self.writers) * self.records),
             reads: (0..self.sleepers).map(|_| AtomicU64::new(0)).collect(),
         };
         if retained.is_some() {
