@@ -86,13 +86,14 @@ impl Tail {
 
     /// Seals if the tail is still `expected`.
     pub(crate) fn try_seal(&self, expected: TailWord) -> Result<(), TailWord> {
-        // Release pairs with `load` and `redirected`: end and successor come before the bit.
-        // Acquire pairs with `announce_waiter`: who set WAITERS before is found in the wait list.
+        // Release pairs with `load` and `redirected`: end and successor come before the bit. Not
+        // Acquire: the sealer goes on to `clear_waiters`, which acquires from every waiter before it,
+        // and reads no `end` but the maximum that it has raised itself.
         self.0
             .compare_exchange(
                 expected.0,
                 expected.0 | SEALED,
-                Ordering::AcqRel,
+                Ordering::Release,
                 Ordering::Acquire, // like `load`: the next try may find the seal of another
             )
             .map(drop)
@@ -102,16 +103,18 @@ impl Tail {
     /// Tells writers that somebody sleeps. In the result: which positions were reserved before, so
     /// that their writers did not see the bit.
     pub(crate) fn announce_waiter(&self) -> TailWord {
-        // Release pairs with `clear_waiters`: the node pushed before is found by whoever wakes.
-        // Acquire pairs with the CAS of `try_seal`, like `load`.
-        TailWord(self.0.fetch_or(WAITERS, Ordering::AcqRel))
+        // Release pairs with `clear_waiters`: the node pushed before is found by whoever wakes. Not
+        // Acquire: a waiter that finds SEALED here has looked again by `load` before it uses the end.
+        TailWord(self.0.fetch_or(WAITERS, Ordering::Release))
     }
 
     /// Takes the sleepers' bit away; the caller goes on to wake all of them.
     pub(crate) fn clear_waiters(&self) {
-        // Acquire pairs with `announce_waiter`. Release keeps the chain whole for a later
-        // `announce_waiter`, which then knows that its node came after this wake's list was due.
-        self.0.fetch_and(!WAITERS, Ordering::AcqRel);
+        // Acquire pairs with `announce_waiter`: the list that is taken next holds every node that was
+        // pushed before the bit. Not Release: a waiter that comes later learns from the number what
+        // was reserved, and does not rely on having seen it. (Others' releases pass through: all
+        // that changes the tail is a read-modify-write.)
+        self.0.fetch_and(!WAITERS, Ordering::Acquire);
     }
 }
 

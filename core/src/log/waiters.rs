@@ -77,13 +77,14 @@ impl WaitNode {
     /// Leaves a waker in place of the one before.
     fn leave(&self, waker: &Waker) {
         let new = Box::into_raw(Box::new(waker.clone()));
-        // Release pairs with the swap in `take`; Acquire as there, to drop the waker before.
-        drop_waker(self.waker.swap(new, Ordering::AcqRel));
+        // Release pairs with the swap in `take`. Not Acquire: a waker that is still here was left by
+        // this cursor, whose calls are in order, and nobody has touched it since.
+        drop_waker(self.waker.swap(new, Ordering::Release));
     }
 
     fn take(&self) -> Option<Box<Waker>> {
-        // Acquire pairs with the swap in `leave`.
-        let waker = self.waker.swap(ptr::null_mut(), Ordering::AcqRel);
+        // Acquire pairs with the swap in `leave`. Not Release: nothing is read through the null.
+        let waker = self.waker.swap(ptr::null_mut(), Ordering::Acquire);
         // SAFETY: each box is taken out by exactly one swap.
         (!waker.is_null()).then(|| unsafe { Box::from_raw(waker) })
     }
@@ -102,8 +103,8 @@ impl WaitNode {
 
 impl Drop for WaitNode {
     fn drop(&mut self) {
-        // Acquire pairs with the swap in `leave`.
-        drop_waker(self.waker.swap(ptr::null_mut(), Ordering::Acquire));
+        // Relaxed: `&mut self` means that every other thread's use is ordered before.
+        drop_waker(self.waker.swap(ptr::null_mut(), Ordering::Relaxed));
     }
 }
 
@@ -193,8 +194,8 @@ impl<T, S> Log<T, S> {
     /// A cursor goes and leaves its node behind.
     pub(crate) fn abandon(&self, node: Arc<WaitNode>) {
         drop(node.take());
-        // Acquire pairs with the swap in `unmark_queued`; a mark that is out of date does no harm.
-        let queued = node.queued.load(Ordering::Acquire);
+        // Relaxed: a hint for when to sweep; nothing that others wrote is used behind it.
+        let queued = node.queued.load(Ordering::Relaxed);
         drop(node);
         if queued {
             // Relaxed: a hint for when to sweep.
