@@ -123,6 +123,7 @@ fn trim_against_writer() {
             assert!(horizon == position(1) || horizon == position(2));
             probe.reach_if(horizon == position(1), "before the writer");
             probe.reach_if(horizon == position(2), "behind the writer");
+            assert!(log.read(Position::ZERO, 1).is_err(), "it is given up");
         })
         .check();
 }
