@@ -147,3 +147,16 @@ fn scan_segment<T, S>(
         }
     }
 }
+
+#[cfg(all(test, not(any(streamcore_loom, streamcore_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_scanner_does_not_drag_the_watermark_down() {
+        let watermark = Watermark::new();
+        watermark.raise(Position::new(7));
+        watermark.raise(Position::new(3));
+        assert_eq!(watermark.load(), Position::new(7));
+    }
+}

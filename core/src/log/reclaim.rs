@@ -312,6 +312,14 @@ mod tests {
     use crate::log::LogOptions;
 
     #[test]
+    fn a_slow_trimmer_does_not_drag_the_horizon_down() {
+        let horizon = Horizon::new();
+        assert_eq!(horizon.raise(Position::new(7)), Position::ZERO);
+        assert_eq!(horizon.raise(Position::new(3)), Position::new(7));
+        assert_eq!((horizon.load(), horizon.meet()), (Position::new(7), Position::new(7)));
+    }
+
+    #[test]
     fn a_suspended_writer_stops_trimming_and_afterwards_values_die_a_few_per_append() {
         let kept = NonZeroU64::new(100).unwrap();
         let log = Log::<Arc<()>>::with_options(LogOptions::new().retain_last(kept));
