@@ -91,7 +91,8 @@ impl Runner {
         Ok(Verdict::Survives { models: passed.len() })
     }
 
-    /// The models to begin with: what killed a mutant of this place before, then those that are named.
+    /// The models to begin with: what killed a mutant of this place before, then those that are named,
+    /// the quickest first.
     fn first_choice(&self, job: &Job, table: &Table) -> Result<Vec<String>, String> {
         let known = |name: &str| {
             let inner = format!("::{name}");
@@ -111,13 +112,16 @@ impl Runner {
                 }
             }
         }
+        let mut all_named = BTreeSet::new();
         for name in &job.models {
             let named: Vec<String> = known(name);
             if named.is_empty() && job.subject == Subject::Step {
                 return Err(format!("{job}: there is no model {name}"));
             }
-            choice.extend(named);
+            all_named.extend(named);
         }
+        let quickest = self.models.iter().map(|(model, _)| model);
+        choice.extend(quickest.filter(|model| all_named.contains(*model)).cloned());
         let mut seen = BTreeSet::new();
         choice.retain(|model| seen.insert(model.clone()));
         Ok(choice)

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How much a run of a model may cost.
@@ -201,6 +201,21 @@ fn write_if_different(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(explain(path))
 }
 
+/// Whether somebody else ended a process.
+#[cfg(unix)]
+fn was_stopped(status: ExitStatus) -> bool {
+    const SIGINT: i32 = 2;
+    const SIGKILL: i32 = 9;
+    const SIGTERM: i32 = 15;
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    matches!(signal, Some(SIGINT | SIGKILL | SIGTERM))
+}
+
+#[cfg(not(unix))]
+fn was_stopped(_: ExitStatus) -> bool {
+    false
+}
+
 impl Models {
     /// The same models where no later build replaces them.
     pub fn keep(&self, path: &Path) -> Result<Self, String> {
@@ -258,6 +273,10 @@ impl Models {
             std::thread::sleep(Duration::from_millis(10));
         };
         let time = begun.elapsed();
+        // A model that goes wrong may crash, but does not stop itself.
+        if was_stopped(status) {
+            return Err(format!("{model} was stopped from outside: {status}"));
+        }
         let said = fs::read(&log).map_err(explain(&log))?;
         let said = String::from_utf8_lossy(&said);
         // Each order of the roles that is through says "[roles]: bound 3, 1200 executions".
