@@ -17,6 +17,7 @@ const TESTS: &[(&str, usize)] = &[
     ("retain", 1),
     ("seal", 3),
     ("trim", 7),
+    ("wake", 6),
 ];
 
 /// The names that the test runner lists when it is asked with `arguments`.

@@ -16,3 +16,4 @@ mod retain;
 mod seal;
 mod steps;
 mod trim;
+mod wake;
