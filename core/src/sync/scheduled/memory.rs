@@ -89,7 +89,7 @@ pub struct Life(std::cell::Cell<u64>);
 unsafe impl Sync for Life {}
 
 impl Life {
-    const LIVES: u64 = 0x5e6_1173_5e6_1173;
+    const LIVES: u64 = 0x05e6_1173_05e6_1173;
     const IS_DEAD: u64 = 0xdead_dead_dead_dead;
 
     /// A life that begins now.

@@ -199,14 +199,14 @@ fn a_suspended_batch_is_hidden_as_a_whole() {
         || Scene::new(LogOptions::new(), 3),
         |scene| {
             let values = (0..9).map(|_| Arc::clone(&scene.token));
-            drop(scene.log.append_all(values).expect("not sealed"));
+            scene.log.append_all(values).expect("not sealed")
         },
         |scene| {
             let visible = scene.visible();
             assert!(visible == 3 || visible == 12, "a part of the batch: {visible}");
             others_append(scene, 20);
         },
-        |scene, (), _| scene.is_empty_again(),
+        |scene, _, _| scene.is_empty_again(),
     );
 }
 
@@ -215,7 +215,8 @@ fn retention_catches_up_when_a_suspended_writer_goes_on() {
     const MISSED: u64 = 40 * SLOTS;
     suspend_at_each_operation(
         "append with retention",
-        || Scene::new(retaining(SLOTS), 7),
+        // An even number, so that it is another's border work that meets all of it first.
+        || Scene::new(retaining(SLOTS), 8),
         append_one,
         |scene| {
             let is_pending = scene.visible() < scene.end();
