@@ -37,7 +37,7 @@
 //! Registering and waking are lock-free (a push is repeated when another one came in between; waking
 //! is bounded by the list). [`Cursor::wait`](super::Cursor::wait) blocks, as its name says.
 //!
-//! Models: `wake`, `wake_overtaken`, `wake_two`, `wake_at_seal`, `cancelled_waiter`.
+//! Models: `wake`, `wake_overtaken`, `wake_two`, `wake_again`, `wake_at_seal`, `cancelled_waiter`, `left_again`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};

@@ -18,6 +18,7 @@ const TESTS: &[(&str, usize)] = &[
     ("seal", 3),
     ("trim", 7),
     ("wake", 6),
+    ("wakers", 1),
 ];
 
 /// The names that the test runner lists when it is asked with `arguments`.

@@ -17,3 +17,4 @@ mod seal;
 mod steps;
 mod trim;
 mod wake;
+mod wakers;

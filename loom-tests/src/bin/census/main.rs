@@ -14,7 +14,8 @@
 //!
 //! For an ordering, the models that the header of its file names come first ("Models: ..."), then all
 //! the others, then those of few preemptions with 3; for a step, those that its list names. The first to fail
-//! ends the row. The mutants are planted in the copy in `target/mutants`, which the runner of the mutants
+//! ends the row. What is known to survive is tried only by the models that are named for it, unless
+//! `--every-model` is given. The mutants are planted in the copy in `target/mutants`, which the runner of the mutants
 //! uses too: the orderings all at once, each behind a switch that is set when the models are run, so that
 //! they need one build; the steps one by one.
 
@@ -62,12 +63,14 @@ enum Task {
 struct Request {
     task: Task,
     only_missing: bool,
+    every_model: bool,
     words: Vec<String>,
 }
 
 impl Request {
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut request = Self { task: Task::Fill, only_missing: false, words: Vec::new() };
+        let mut request =
+            Self { task: Task::Fill, only_missing: false, every_model: false, words: Vec::new() };
         let mut words_follow = false;
         let mut arguments = arguments.peekable();
         while let Some(argument) = arguments.next() {
@@ -75,6 +78,7 @@ impl Request {
                 "--list" => request.task = Task::List,
                 "--check" => request.task = Task::Check,
                 "--missing" => request.only_missing = true,
+                "--every-model" => request.every_model = true,
                 "--only" => words_follow = true,
                 "--deep" => {
                     let bound = arguments.next().and_then(|bound| bound.parse().ok());
@@ -85,8 +89,8 @@ impl Request {
                 }
                 other => {
                     return Err(format!(
-                        "{other} is not known; the options are --missing, --only <words>, \
-                         --deep <preemptions>, --list, --check"
+                        "{other} is not known; the options are --missing, --every-model, \
+                         --only <words>, --deep <preemptions>, --list, --check"
                     ));
                 }
             }
@@ -102,7 +106,12 @@ fn run() -> Result<bool, String> {
     let workspace = package.parent().ok_or("the package is not in a workspace")?;
     let path = package.join("CENSUS.md");
     let mut table = Table::read(&path)?;
-    let (jobs, switched) = rows::all(workspace, list::read(&package.join("mutants"))?)?;
+    let (mut jobs, switched) = rows::all(workspace, list::read(&package.join("mutants"))?)?;
+    let argued = check::argued(&package.join("beyond-loom.md"))?;
+    for job in &mut jobs {
+        job.is_explained |= argued.contains(&check::heading(&job.key, job.subject));
+        job.is_explained &= !request.every_model;
+    }
     match request.task {
         Task::List => {
             jobs.iter().filter(|job| job.is_meant_by(&request.words)).for_each(|j| println!("{j}"));

@@ -63,9 +63,13 @@ impl Runner {
         };
         let mut passed = BTreeSet::new();
         let first = self.first_choice(job, table)?;
+        // What is known to survive is tried only by the models that are named for it.
+        let is_wanted = |name: &String| !job.is_explained || first.contains(name);
         let others = self.models.iter().map(|(name, _)| name).filter(|name| !first.contains(name));
+        let others = others.filter(|name| is_wanted(name));
         let usual = first.iter().chain(others).map(|name| (name, Effort::default()));
         let shallow = self.models.iter().filter(|(_, bound)| Some(*bound) < THOROUGH.bound);
+        let shallow = shallow.filter(|(name, _)| is_wanted(name));
         let thorough = shallow.map(|(name, _)| (name, THOROUGH));
         let mut left = THOROUGH_IN_ALL;
         for (model, effort) in usual.chain(thorough) {
