@@ -193,8 +193,8 @@ const COMMON: [&str; 7] = [
 fn baseline(workshop: &Workshop, models: &Models) -> Result<Vec<(String, Figures)>, String> {
     let (copy, target) = workshop.directories();
     let memory = target.join("census-baseline.txt");
-    let known = std::fs::read_to_string(&memory).unwrap_or_default();
-    let (mut all, mut lines) = (Vec::new(), String::new());
+    let mut known = std::fs::read_to_string(&memory).unwrap_or_default();
+    let mut all = Vec::new();
     for name in models.list()? {
         let file = name.split("::").next().unwrap_or_default();
         if NO_MODELS.contains(&file) {
@@ -204,19 +204,22 @@ fn baseline(workshop: &Workshop, models: &Models) -> Result<Vec<(String, Figures
         let source: Vec<PathBuf> =
             COMMON.iter().map(|path| copy.join(path)).chain([copy.join(own)]).collect();
         let key = format!("{} {name} ", hash_of(&source)?);
-        let recalled = known.lines().find_map(|line| recall(line.strip_prefix(&key)?));
-        let figures = match recalled {
+        let figures = match known.lines().find_map(|line| recall(line.strip_prefix(&key)?)) {
             Some(figures) => figures,
             None => {
                 let outcome = models.run(&name, Effort::default())?;
                 println!("unchanged: {name}: {outcome}");
-                figures(&outcome).ok_or_else(|| format!("the unchanged source fails {name}"))?
+                let figures = figures(&outcome);
+                let figures =
+                    figures.ok_or_else(|| format!("the unchanged source fails {name}"))?;
+                let Figures { bound, executions, milliseconds } = figures;
+                known += &format!("{key}{bound} {executions} {milliseconds}\n");
+                std::fs::write(&memory, &known)
+                    .map_err(|error| format!("{}: {error}", memory.display()))?;
+                figures
             }
         };
-        let Figures { bound, executions, milliseconds } = figures;
-        lines += &format!("{key}{bound} {executions} {milliseconds}\n");
         all.push((name, figures));
-        std::fs::write(&memory, &lines).map_err(|e| format!("{}: {e}", memory.display()))?;
     }
     Ok(all)
 }
