@@ -92,6 +92,9 @@ words! {
     /// Where a stream is in its life.
     ///
     /// Source: Amazon DynamoDB Streams API Reference, `StreamDescription`.
+    ///
+    /// The statuses are ordered: a stream never goes back to an earlier one.
+    #[derive(PartialOrd, Ord)]
     StreamStatus ("stream status") {
         /// It is being made.
         Enabling = "ENABLING",

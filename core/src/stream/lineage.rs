@@ -9,6 +9,9 @@
 //! Between 2 and 3 the seal is a fact that the topology does not show yet. Whoever meets it there (an
 //! append that was turned away, a reader at the end) does step 3 itself before it goes on, so nobody
 //! waits for the one who began, and nobody is told that a shard ended whose children are not listed.
+//!
+//! Models: `topology`, `topology_described`, `topology_two_closings`, `topology_disabled`,
+//! `topology_refused`, `topology_read_to_the_end`.
 
 use smallvec::SmallVec;
 
@@ -63,10 +66,13 @@ impl Stream {
     /// Closes all shards: the stream takes no more records, and stays readable. Disabling it again does
     /// nothing.
     ///
+    /// Meanwhile its status is `DISABLING`: only then may a closed shard have no child.
+    ///
     /// # Progress
     ///
     /// Lock-free: shards that are rolled or split meanwhile are closed too.
     pub fn disable(&self) {
+        self.show_status(StreamStatus::Disabling);
         loop {
             let topology = self.topology().load_full();
             if topology.open().is_empty() {
@@ -77,9 +83,14 @@ impl Stream {
                 self.show_closed(shard);
             }
         }
+        self.show_status(StreamStatus::Disabled);
+    }
+
+    /// Shows a status, unless a later one is shown.
+    fn show_status(&self, status: StreamStatus) {
         self.topology().rcu(|topology| {
             let mut changed = (**topology).clone();
-            changed.status = StreamStatus::Disabled;
+            changed.status = status.max(changed.status);
             Arc::new(changed)
         });
     }
@@ -133,7 +144,7 @@ impl Stream {
         self.topology().rcu(|topology| {
             let mut changed = (**topology).clone();
             changed.close(&shard.id, end, children);
-            debug_assert!(changed.open().is_empty() || changed.covers_all_hashes());
+            debug_assert!(changed.status > StreamStatus::Enabled || changed.covers_all_hashes());
             Arc::new(changed)
         });
     }

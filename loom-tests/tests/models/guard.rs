@@ -16,6 +16,7 @@ const TESTS: &[(&str, usize)] = &[
     ("recycle", 4),
     ("retain", 1),
     ("seal", 3),
+    ("topology", 6),
     ("trim", 7),
     ("wake", 6),
     ("wakers", 1),

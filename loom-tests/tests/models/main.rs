@@ -15,6 +15,7 @@ mod recycle;
 mod retain;
 mod seal;
 mod steps;
+mod topology;
 mod trim;
 mod wake;
 mod wakers;
