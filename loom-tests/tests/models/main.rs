@@ -8,6 +8,7 @@ mod canary;
 mod checker;
 mod guard;
 mod harness;
+mod hollow;
 mod install;
 mod prefix;
 mod publish;
