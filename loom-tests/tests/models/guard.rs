@@ -8,7 +8,7 @@ use std::process::Command;
 const TESTS: &[(&str, usize)] = &[
     ("batch", 4),
     ("canary", 2),
-    ("checker", 16),
+    ("checker", 17),
     ("guard", 4),
     ("hollow", 4),
     ("install", 6),
