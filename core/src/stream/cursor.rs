@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::handle::Stream;
 use super::page::trimmed;
+use super::retention::Effort;
 use super::shard::{Shard, ShardHandle, ShardId, Successor};
 use crate::error::Error;
 use crate::log::{Cursor, Next, Position, Ready, WaitOutcome};
@@ -31,13 +32,15 @@ pub struct ShardCursor {
 }
 
 impl Stream {
-    /// A cursor whose next record is the one at a position of a shard.
+    /// A cursor whose next record is the one at a position of a shard. What is too old by now is not
+    /// delivered; later the cursor goes by what is retained, not by the clock.
     ///
     /// # Errors
     ///
     /// [`Error::ShardNotFound`].
     pub fn cursor(&self, shard: &str, from: Position) -> Result<ShardCursor, Error> {
         let shard = self.shard(shard)?;
+        self.keep_age(&shard, self.now_ms(), Effort::All);
         let cursor = Cursor::new(ShardHandle(Arc::clone(&shard)), from);
         Ok(ShardCursor { stream: self.clone(), shard, cursor })
     }

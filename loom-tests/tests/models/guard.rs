@@ -12,6 +12,7 @@ const TESTS: &[(&str, usize)] = &[
     ("guard", 4),
     ("hollow", 4),
     ("install", 6),
+    ("ledger", 3),
     ("prefix", 4),
     ("publish", 2),
     ("recycle", 4),

@@ -10,6 +10,7 @@ mod guard;
 mod harness;
 mod hollow;
 mod install;
+mod ledger;
 mod prefix;
 mod publish;
 mod recycle;
