@@ -37,13 +37,17 @@ impl Stream {
     ///
     /// [`Error::ShardNotFound`].
     pub fn cursor(&self, shard: &str, from: Position) -> Result<ShardCursor, Error> {
-        let shard = self.shard(shard)?;
-        let cursor = Cursor::new(ShardHandle(Arc::clone(&shard)), from);
-        Ok(ShardCursor { stream: self.clone(), shard, cursor })
+        Ok(ShardCursor::of(self, self.shard(shard)?, from))
     }
 }
 
 impl ShardCursor {
+    /// A cursor of a shard that need not be listed any more.
+    pub(crate) fn of(stream: &Stream, shard: Arc<Shard>, from: Position) -> Self {
+        let cursor = Cursor::new(ShardHandle(Arc::clone(&shard)), from);
+        Self { stream: stream.clone(), shard, cursor }
+    }
+
     /// The next record, if there is one; the cursor then moves on.
     ///
     /// # Errors
