@@ -124,7 +124,8 @@ impl Lane {
 enum Turn {
     /// `left` records are there, in lane `at`.
     Records,
-    Gap(Gap),
+    /// Shards are gone: before all others, the first of `lost`.
+    Gap,
     Pending,
     Closed,
 }
@@ -233,13 +234,14 @@ impl Consumer {
     /// # Progress
     ///
     /// Lock-free; wait-free while records are known to be there. Never waits for a writer.
-    #[inline]
+    // Always inlined: to copy a record's reference through memory would cost as much as to read it.
+    #[inline(always)]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend from itself")]
     pub fn next(&mut self) -> Result<NextChange<'_>, Gap> {
         if self.left == 0 {
             match self.turn() {
                 Turn::Records => {}
-                Turn::Gap(gap) => return Err(gap),
+                Turn::Gap => return Err(self.lost[0].gap.clone()),
                 Turn::Pending => return Ok(NextChange::Pending),
                 Turn::Closed => return Ok(NextChange::Closed),
             }
@@ -247,11 +249,11 @@ impl Consumer {
         self.left -= 1;
         let Lane { shard, cursor, .. } = &mut self.lanes[self.at];
         let from = cursor.position();
-        match cursor.next() {
+        match cursor.step() {
             Ok(NextRecord::Record(record)) => Ok(NextChange::Record { shard: &shard.id, record }),
             Err(error) => {
                 self.left = 0;
-                Err(Gap::in_lane(&self.stream, shard, from, &error))
+                Err(Gap::in_lane(&self.stream, shard, from, error))
             }
             // Cannot be: the lane had records. To look again is the harmless answer.
             Ok(NextRecord::Pending | NextRecord::Closed) => {
@@ -304,9 +306,10 @@ impl Consumer {
     }
 
     /// Gives the turn to the next lane that has records.
+    #[inline(never)]
     fn turn(&mut self) -> Turn {
-        if let Some(lost) = self.lost.first() {
-            return Turn::Gap(lost.gap.clone());
+        if !self.lost.is_empty() {
+            return Turn::Gap;
         }
         let mut idle = 0;
         while idle < self.lanes.len() {

@@ -59,6 +59,12 @@ impl ShardCursor {
     /// As [`Cursor::next`].
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend from itself")]
     pub fn next(&mut self) -> Result<NextRecord<'_>, Error> {
+        self.step()
+    }
+
+    /// [`ShardCursor::next`] for a caller that hands the record on: inlined, it is built where it goes.
+    #[inline(always)]
+    pub(super) fn step(&mut self) -> Result<NextRecord<'_>, Error> {
         match self.cursor.next().map_err(trimmed)? {
             Next::Record(position, record) => {
                 let number = self.shard.number(position);

@@ -29,9 +29,9 @@ impl Gap {
     }
 
     #[cold]
-    pub(super) fn in_lane(stream: &Stream, shard: &Shard, from: Position, error: &Error) -> Self {
+    pub(super) fn in_lane(stream: &Stream, shard: &Shard, from: Position, error: Error) -> Self {
         let earliest = match error {
-            Error::Trimmed { earliest } => *earliest,
+            Error::Trimmed { earliest } => earliest,
             // A cursor has no other error.
             _ => shard.log.earliest(),
         };

@@ -172,3 +172,111 @@ fn former(stream: &Stream, entry: &Entry, ordinal: u32) -> Option<ShardId> {
     let was_born = stream.topology().with(|topology| ordinal < topology.birth(0).ordinal);
     (was_born && id.as_str() == &*entry.shard).then_some(id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AttributeValue, Change, Image, KeySchema, StreamViewType};
+    use crate::stream::{Consumer, NextChange};
+    use crate::{Store, StreamConfig};
+
+    fn stream() -> Stream {
+        let schema = KeySchema::new("id", None).unwrap();
+        let config = StreamConfig::new("Orders", schema, StreamViewType::NewImage);
+        Store::new().register_stream(config).unwrap()
+    }
+
+    fn put(stream: &Stream, count: u32) -> Vec<SequenceNumber> {
+        let id = |n: u32| ("id".to_owned(), AttributeValue::N(n.to_string()));
+        let change = |n| Change::insert(Image::new([id(n)].into()));
+        (0..count).map(|n| stream.put(change(n)).unwrap()).collect()
+    }
+
+    /// Rolls the youngest shard; returns the names of both.
+    fn roll(stream: &Stream) -> (ShardId, ShardId) {
+        let parent = stream.describe().shards.pop().unwrap().shard_id;
+        let child = stream.roll(parent.as_str()).unwrap().remove(0);
+        (parent, child)
+    }
+
+    /// What becomes of a shard that has expired.
+    fn unlist(stream: &Stream, ordinal: u32) {
+        stream.topology().rcu(|topology| {
+            let mut changed = (**topology).clone();
+            changed.shards.retain(|listed| listed.shard.ordinal != ordinal);
+            Arc::new(changed)
+        });
+    }
+
+    fn read(consumer: &mut Consumer) -> Result<Vec<SequenceNumber>, Gap> {
+        let mut seen = Vec::new();
+        while let NextChange::Record { record, .. } = consumer.next()? {
+            seen.push(record.sequence_number());
+        }
+        Ok(seen)
+    }
+
+    #[test]
+    fn a_shard_that_is_gone_is_a_gap_and_its_children_are_next() {
+        let stream = stream();
+        put(&stream, 3);
+        let mut consumer = stream.consume(ConsumerStart::TrimHorizon).unwrap();
+        consumer.next().unwrap();
+        let stored = consumer.checkpoints();
+        let (parent, _) = roll(&stream);
+        let behind = put(&stream, 2);
+        unlist(&stream, 0);
+
+        let mut resumed = stream.consume(stored.clone()).unwrap();
+        let gap = resumed.next().unwrap_err();
+        assert_eq!((&gap.shard, gap.from, gap.earliest), (&parent, Position::new(1), None));
+        assert_eq!(
+            gap.to_string(),
+            format!(
+                "the shard `{parent}` is gone, and with it what it had from position 1 on; its \
+                 children are next"
+            )
+        );
+        assert!(
+            matches!(Error::from(gap.clone()), Error::ShardNotFound { shard, .. } if *shard == *parent.as_str())
+        );
+        assert_eq!(read(&mut resumed), Err(gap.clone()), "until it is skipped");
+        let mut again = stream.consume(resumed.checkpoints()).unwrap();
+        assert_eq!(read(&mut again), Err(gap.clone()), "also over checkpoints");
+        resumed.skip(&gap);
+        assert_eq!(read(&mut resumed), Ok(behind));
+        assert_eq!(resumed.checkpoints().len(), 1);
+        // The consumer that has the shard still goes on, from parent to child.
+        assert_eq!(read(&mut consumer).map(|seen| seen.len()), Ok(4));
+    }
+
+    #[test]
+    fn a_shard_that_is_gone_between_others_is_found_through_its_parent() {
+        let stream = stream();
+        let mut numbers = put(&stream, 2);
+        roll(&stream);
+        numbers.extend(put(&stream, 2));
+        let mut early = stream.consume(ConsumerStart::TrimHorizon).unwrap();
+        roll(&stream);
+        numbers.extend(put(&stream, 2));
+        unlist(&stream, 1);
+        let mut late = stream.consume(ConsumerStart::TrimHorizon).unwrap();
+        for consumer in [&mut early, &mut late] {
+            assert_eq!(read(consumer).as_ref(), Ok(&numbers));
+        }
+        let mut resumed = stream.consume(late.checkpoints()).unwrap();
+        assert_eq!(read(&mut resumed), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_name_that_the_stream_never_gave_is_no_shard_that_is_gone() {
+        let stream = stream();
+        roll(&stream);
+        unlist(&stream, 0);
+        let next = SequenceNumber::starting(0);
+        let forged = format!("shardId-{:020}-00000000", stream.now_ms());
+        let checkpoints = Checkpoints::new([(forged.clone(), next)]).unwrap();
+        let refused = stream.consume(checkpoints).unwrap_err();
+        assert!(matches!(refused, Error::ShardNotFound { shard, .. } if *shard == *forged));
+    }
+}

@@ -102,7 +102,7 @@ impl Consumer {
             return Sleep::No(Ready::Readable);
         }
         match self.turn() {
-            Turn::Records | Turn::Gap(_) => return Sleep::No(Ready::Readable),
+            Turn::Records | Turn::Gap => return Sleep::No(Ready::Readable),
             Turn::Closed => return Sleep::No(Ready::Closed),
             Turn::Pending => {}
         }
