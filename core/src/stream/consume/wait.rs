@@ -98,9 +98,6 @@ impl Consumer {
 
     /// Looks, leaves the waker with every shard, and looks again at each of them after that.
     fn prepare_to_sleep(&mut self, waker: &Waker) -> Sleep {
-        if self.left > 0 {
-            return Sleep::No(Ready::Readable);
-        }
         match self.turn() {
             Turn::Records | Turn::Gap => return Sleep::No(Ready::Readable),
             Turn::Closed => return Sleep::No(Ready::Closed),
