@@ -57,7 +57,7 @@ impl Family {
             if family.shards.insert(ordinal, Arc::clone(&shard)).is_none() {
                 let children = children_of(stream, &shard);
                 family.parents.extend(children.iter().map(|child| (child.ordinal, ordinal)));
-                
+                unvisited.extend(children.iter().cloned());
             }
         }
         family
