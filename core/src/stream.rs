@@ -6,6 +6,7 @@
 //! one thread's short cut.
 
 mod clock;
+mod consume;
 mod context;
 mod cursor;
 mod handle;
@@ -20,6 +21,7 @@ mod token;
 mod topology;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use consume::{Checkpoints, Consumer, ConsumerStart, Gap, NextChange};
 pub(crate) use context::Context;
 pub use cursor::{NextRecord, ShardCursor};
 pub(crate) use handle::Settings;
