@@ -166,12 +166,10 @@ impl Emulator {
             table.stream.store(Some(stream.into()));
             return Ok(());
         }
-        match table.stream.swap(None) {
-            Some(stream) => {
-                stream.disable();
-                Ok(())
-            }
-            None => Err(ApiError::validation("Table has no stream to disable")),
+        if table.end_stream() {
+            Ok(())
+        } else {
+            Err(ApiError::validation("Table has no stream to disable"))
         }
     }
 

@@ -1,6 +1,10 @@
 //! The emulator itself: its state, and the operations by their names.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use streamcore::Store;
+use streamcore::stream::ManualClock;
 use streamcore::wire::{StreamsApi, WireError};
 
 use crate::error::{ApiError, ErrorKind};
@@ -13,12 +17,21 @@ pub struct Config {
     pub region: String,
     /// The account in ARNs: 12 digits.
     pub account: String,
+    /// How many shards a new stream begins with: 1 to 4096.
+    pub shards: usize,
+    /// A clock that stands still until it is turned ([`Emulator::advance_clock`]); `None`: the system's.
+    pub manual_clock: Option<Arc<ManualClock>>,
 }
 
 impl Default for Config {
-    /// `us-east-1`, and the account of a local DynamoDB: twelve zeros.
+    /// `us-east-1`, and the account of a local DynamoDB: twelve zeros; one shard, the system's clock.
     fn default() -> Self {
-        Self { region: "us-east-1".to_owned(), account: "000000000000".to_owned() }
+        Self {
+            region: "us-east-1".to_owned(),
+            account: "000000000000".to_owned(),
+            shards: 1,
+            manual_clock: None,
+        }
     }
 }
 
@@ -50,19 +63,26 @@ pub struct Emulator {
     pub(crate) config: Config,
     pub(crate) store: Store,
     pub(crate) tables: Tables,
+    /// Held while the clock is turned.
+    pub(crate) turning: Mutex<()>,
     streams: StreamsApi,
 }
 
 impl Emulator {
     /// An emulator without tables, and a store of its own.
     pub fn new(config: Config) -> Self {
-        Self::with_store(config, Store::new())
+        let store = match &config.manual_clock {
+            Some(clock) => Store::builder().clock(clock.clone()).build(),
+            None => Store::new(),
+        };
+        Self::with_store(config, store)
     }
 
-    /// An emulator whose streams live in `store`, where other code may read them too.
+    /// An emulator whose streams live in `store`, where other code may read them too. If
+    /// [`Config::manual_clock`] is given, it is the clock that `store` was built with.
     pub fn with_store(config: Config, store: Store) -> Self {
         let streams = StreamsApi::new(store.clone());
-        Self { config, store, tables: Tables::new(), streams }
+        Self { config, store, tables: Tables::new(), turning: Mutex::new(()), streams }
     }
 
     /// The store that holds the streams.

@@ -20,6 +20,9 @@
 
 mod admin;
 mod calls;
+mod clock;
+mod control;
+mod control_streams;
 mod error;
 mod expr;
 mod http;
@@ -39,5 +42,7 @@ mod tables;
 mod write;
 
 pub use calls::{Config, Emulator, Failure};
+pub use clock::{LAST_MS, Refused, read_time};
+pub use control::CONTROL_PATH;
 pub use http::{MAX_BODY_BYTES, respond};
 pub use server::serve;

@@ -171,6 +171,26 @@ impl Table {
         }
     }
 
+    /// Whether the changes of this table go to `stream`.
+    pub(crate) fn writes_to(&self, stream: &Stream) -> bool {
+        self.stream.load().as_ref().is_some_and(|own| own.info().arn() == stream.info().arn())
+    }
+
+    /// Closes the stream and lets go of it; `false` if there is none. Waits for the writes that are under
+    /// way and keeps others out meanwhile, so a write is in the stream with all its records or with none.
+    pub(crate) fn end_stream(&self) -> bool {
+        // In the order of the array, which is that of addresses: see `transact`.
+        let _nobody_writes: Vec<MutexGuard<'_, Shard>> =
+            self.shards.iter().map(Mutex::lock).collect();
+        match self.stream.swap(None) {
+            Some(stream) => {
+                stream.disable();
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Visits the items of one of the maps in their order, from `low` to `high`, until
     /// `visit` says no. The map is locked meanwhile.
     pub(crate) fn visit(
