@@ -103,7 +103,7 @@ impl Emulator {
                 "arn:aws:dynamodb:{}:{}:table/{name}",
                 self.config.region, self.config.account
             );
-            let settings = Settings { on_demand, throughput, tags, latest_stream: None };
+            let settings = Settings { on_demand, throughput, tags, ..Settings::default() };
             let names = (name.clone(), arn, table_id());
             Ok(Table::new(names, self.store.now_ms(), schema, settings, stream))
         })?;

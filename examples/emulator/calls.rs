@@ -122,6 +122,8 @@ impl Emulator {
             "TagResource" => self.tag_resource(body),
             "UntagResource" => self.untag_resource(body),
             "ListTagsOfResource" => self.list_tags_of_resource(body),
+            "UpdateTimeToLive" => self.update_time_to_live(body),
+            "DescribeTimeToLive" => self.describe_time_to_live(body),
             "DescribeLimits" => self.describe_limits(body),
             "DescribeEndpoints" => self.describe_endpoints(body, host),
             _ => Err(unknown(target)),

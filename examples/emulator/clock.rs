@@ -43,7 +43,7 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Emulator {
-    /// Turns a manual clock on.
+    /// Turns a manual clock on. The items whose time has come expire with the next [`Emulator::expire`].
     ///
     /// # Errors
     ///

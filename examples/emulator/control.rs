@@ -4,7 +4,7 @@
 //! | request | does | answers |
 //! |---|---|---|
 //! | `GET clock` | | `{"nowMs", "now", "manual"}` |
-//! | `POST clock {"advanceMs"}` | turns the clock on | the same |
+//! | `POST clock {"advanceMs"}` | turns the clock on (0: not at all); items expire | the same, and how many `"expired"` |
 //! | `GET streams` | | `{"tables": [...], "streams": [...]}`, shards with their lineage and positions |
 //! | `POST roll {"streamArn", "shardId"}` | closes a shard; one child goes on | `{"streamArn", "shardId", "children"}` |
 //! | `POST split {"streamArn", "shardId"}` | closes a shard; two children go on | the same |
@@ -39,6 +39,8 @@ pub(crate) enum Refusal {
     Clock(Refused),
     /// The store refuses.
     Core(streamcore::Error),
+    /// A fault of the emulator itself.
+    Fault(Failure),
 }
 
 impl From<streamcore::Error> for Refusal {
@@ -69,6 +71,9 @@ impl From<Refusal> for Failure {
             }
             Refusal::Clock(refused @ Refused::TooFar { .. }) => {
                 (400, "TooFar", refused.to_string())
+            }
+            Refusal::Fault(failure) => {
+                (500, "Internal", String::from_utf8_lossy(&failure.body).into_owned())
             }
             Refusal::Core(error) => {
                 let (status, code) = match error {
@@ -130,7 +135,10 @@ impl Emulator {
             ("POST", "clock") => {
                 let Advance { advance_ms } = parse(body)?;
                 self.advance_clock(advance_ms).map_err(Refusal::Clock)?;
-                Ok(self.show_clock())
+                let expired = self.expire().map_err(Refusal::Fault)?;
+                let mut answer = self.show_clock();
+                answer["expired"] = json!(expired);
+                Ok(answer)
             }
             ("GET", "streams") => streams::list(self),
             ("POST", "roll" | "split") => {

@@ -37,6 +37,7 @@ fn show_table(table: &Table) -> Value {
         "sizeBytes": size,
         "latestStreamArn": settings.latest_stream.as_ref().map(|stream| &stream.arn),
         "streamEnabled": table.stream.load().is_some(),
+        "timeToLiveAttribute": settings.time_to_live,
     })
 }
 

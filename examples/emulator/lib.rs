@@ -6,8 +6,8 @@
 //! socket. To host streams elsewhere, take the one and leave the other.
 //!
 //! Left out, and refused rather than ignored where a client could tell the difference: transactions,
-//! PartiQL, time to live, changes of indexes after CreateTable, and the parameters that expressions have
-//! replaced (`Expected`, `KeyConditions`, filters; `AttributeUpdates` and `AttributesToGet` work).
+//! PartiQL, changes of indexes after CreateTable, and the parameters that expressions have replaced
+//! (`Expected`, `KeyConditions`, filters; `AttributeUpdates` and `AttributesToGet` work).
 //! Reserved words may be used as names. Capacity is neither enforced nor reported.
 //!
 //! ```
@@ -27,6 +27,7 @@ mod error;
 mod expr;
 mod http;
 mod item;
+mod items;
 mod key;
 mod key_condition;
 mod lookup;
@@ -39,6 +40,7 @@ mod schema;
 mod server;
 mod table;
 mod tables;
+mod ttl;
 mod write;
 
 pub use calls::{Config, Emulator, Failure};

@@ -5,9 +5,9 @@
 //! goes into the stream inside that lock, so the changes of one item reach the
 //! stream in the order in which they happened to the item.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, MutexGuard};
@@ -17,11 +17,14 @@ use streamcore::model::{
 };
 
 use crate::error::{ApiError, ErrorKind};
+use crate::items::Items;
 use crate::key::{ItemKey, type_name};
 use crate::schema::{Schema, Tag, Throughput};
 
 /// Locks per table.
 pub(crate) const SHARDS: usize = 64;
+/// So many items expire under one lock before others get their turn.
+const EXPIRE_AT_ONCE: usize = 256;
 
 /// A table and its items.
 pub(crate) struct Table {
@@ -34,7 +37,7 @@ pub(crate) struct Table {
     pub(crate) settings: Mutex<Settings>,
     /// Where changes go. Read by every write, without a lock.
     pub(crate) stream: ArcSwapOption<Stream>,
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Mutex<Items>]>,
 }
 
 /// The part of a table's description that can change.
@@ -45,6 +48,8 @@ pub(crate) struct Settings {
     /// The newest stream; its name stays after it is disabled.
     pub(crate) latest_stream: Option<LatestStream>,
     pub(crate) tags: Vec<Tag>,
+    /// The attribute that says when an item expires.
+    pub(crate) time_to_live: Option<String>,
 }
 
 /// What a table's description says of its newest stream.
@@ -63,12 +68,6 @@ impl LatestStream {
             view_type: info.view_type(),
         }
     }
-}
-
-#[derive(Default)]
-struct Shard {
-    items: BTreeMap<Box<[u8]>, Image>,
-    bytes: u64,
 }
 
 /// What becomes of an item.
@@ -128,7 +127,7 @@ impl Table {
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<Image> {
-        self.shards[self.shard_of(key)].lock().items.get(&key.bytes).cloned()
+        self.shards[self.shard_of(key)].lock().get(&key.bytes).cloned()
     }
 
     /// Changes one item. `decide` sees what is there and says what shall be, or refuses.
@@ -139,7 +138,7 @@ impl Table {
         decide: impl FnOnce(Option<&Image>) -> Result<Next, ApiError>,
     ) -> Result<Written, ApiError> {
         let mut shard = self.shards[self.shard_of(&key)].lock();
-        let old = shard.items.get(&key.bytes).cloned();
+        let old = shard.get(&key.bytes).cloned();
         let change = match (decide(old.as_ref())?, old.clone()) {
             (Next::Delete, None) => {
                 return Ok(Written { old, new: None, record: None });
@@ -154,7 +153,7 @@ impl Table {
         }
         let new = change.new_image().cloned();
         let record = self.record(change)?;
-        shard.replace(key.bytes, old.as_ref(), new.clone());
+        shard.set(key.bytes, new.clone());
         Ok(Written { old, new, record })
     }
 
@@ -180,7 +179,7 @@ impl Table {
     /// way and keeps others out meanwhile, so a write is in the stream with all its records or with none.
     pub(crate) fn end_stream(&self) -> bool {
         // In the order of the array, which is that of addresses: see `transact`.
-        let _nobody_writes: Vec<MutexGuard<'_, Shard>> =
+        let _nobody_writes: Vec<MutexGuard<'_, Items>> =
             self.shards.iter().map(Mutex::lock).collect();
         match self.stream.swap(None) {
             Some(stream) => {
@@ -204,7 +203,7 @@ impl Table {
             return;
         }
         let shard = self.shards[shard].lock();
-        let mut range = shard.items.range::<[u8], _>((low, high));
+        let mut range = shard.range(low, high);
         let next = || {
             if forward { range.next() } else { range.next_back() }
         };
@@ -218,8 +217,44 @@ impl Table {
     /// How many items there are, and their bytes.
     pub(crate) fn totals(&self) -> (usize, u64) {
         let shards = self.shards.iter().map(Mutex::lock);
-        let totals = |shard: MutexGuard<'_, Shard>| (shard.items.len(), shard.bytes);
+        let totals = |shard: MutexGuard<'_, Items>| (shard.len(), shard.bytes());
         shards.map(totals).fold((0, 0), |(n, b), (more, bytes)| (n + more, b + bytes))
+    }
+
+    /// Says by which attribute items expire from now on, if they do. The caller holds the settings.
+    pub(crate) fn set_expiry(&self, attribute: Option<&str>, now_s: u64) {
+        let attribute: Option<Arc<str>> = attribute.map(Arc::from);
+        for shard in &self.shards {
+            match &attribute {
+                Some(attribute) => shard.lock().begin_expiry(Arc::clone(attribute), now_s),
+                None => shard.lock().end_expiry(),
+            }
+        }
+    }
+
+    /// Deletes the items whose time has passed; returns how many, once readers of the stream see that.
+    pub(crate) fn expire(&self, now_s: u64) -> Result<usize, ApiError> {
+        let mut count = 0;
+        for shard in &self.shards {
+            loop {
+                let mut items = shard.lock();
+                let expired = items.expired(now_s, EXPIRE_AT_ONCE);
+                if expired.is_empty() {
+                    items.expired_until(now_s);
+                    break;
+                }
+                let mut written = Vec::with_capacity(expired.len());
+                for (key, old) in expired {
+                    let record = self.record(Change::remove(old.clone()).by_ttl())?;
+                    items.set(key, None);
+                    written.push(Written { old: Some(old), new: None, record });
+                }
+                drop(items);
+                count += written.len();
+                written.iter().try_for_each(Written::wait)?;
+            }
+        }
+        Ok(count)
     }
 
     /// Refuses an item that could not stand in an index for the type of a key attribute.
@@ -254,17 +289,6 @@ impl Table {
             }
         }
         Ok(())
-    }
-}
-
-impl Shard {
-    fn replace(&mut self, key: Box<[u8]>, old: Option<&Image>, new: Option<Image>) {
-        self.bytes -= old.map_or(0, Image::size_bytes);
-        self.bytes += new.as_ref().map_or(0, Image::size_bytes);
-        match new {
-            Some(new) => self.items.insert(key, new),
-            None => self.items.remove(&key),
-        };
     }
 }
 

@@ -48,6 +48,7 @@ async fn what_is_shown_is_what_there_is() {
             "sizeBytes": 6,
             "latestStreamArn": arn,
             "streamEnabled": true,
+            "timeToLiveAttribute": null,
         }],
         "streams": [{
             "streamArn": arn,
