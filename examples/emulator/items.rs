@@ -109,7 +109,8 @@ impl Items {
         };
         let first = (expiry.done_s.min(now_s).saturating_sub(TOO_OLD_S), Box::default());
         let keys = expiry.by_time.range(first..(now_s, Box::default())).map(|(_, key)| key);
-        let item = |key: &Box<[u8]>| Some((key.clone(), self.by_key.get(key)?.clone()));
+        let item =
+            |key| self.by_key.get_key_value(key).map(|(key, image)| (key.clone(), image.clone()));
         keys.filter_map(item).take(limit).collect()
     }
 

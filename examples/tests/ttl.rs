@@ -152,6 +152,11 @@ fn only_what_has_a_time_that_has_passed_expires() {
     client.ok("UpdateTimeToLive", request(true, "ends"));
     assert_eq!(client.0.expire(), Ok(1));
     assert_eq!(keys(&client), ["fraction", "none", "older", "text"]);
+    // Five years count from where the clock stands now.
+    client.0.advance_clock(6 * YEAR_S * 1000).expect("a manual clock");
+    assert_eq!(client.0.expire(), Ok(0));
+    client.put(item("mistaken", at(NOW_S + 200)));
+    assert_eq!(client.0.expire(), Ok(0));
 }
 
 #[test]
