@@ -9,6 +9,7 @@ use streamcore::wire::{StreamsApi, WireError};
 
 use crate::error::{ApiError, ErrorKind};
 use crate::tables::Tables;
+use crate::tokens::Tokens;
 
 /// What an emulator is told at its start.
 #[derive(Clone, Debug)]
@@ -65,6 +66,8 @@ pub struct Emulator {
     pub(crate) tables: Tables,
     /// Held while the clock is turned.
     pub(crate) turning: Mutex<()>,
+    /// Of transactions.
+    pub(crate) tokens: Tokens,
     streams: StreamsApi,
 }
 
@@ -82,7 +85,14 @@ impl Emulator {
     /// [`Config::manual_clock`] is given, it is the clock that `store` was built with.
     pub fn with_store(config: Config, store: Store) -> Self {
         let streams = StreamsApi::new(store.clone());
-        Self { config, store, tables: Tables::new(), turning: Mutex::new(()), streams }
+        Self {
+            config,
+            store,
+            tables: Tables::new(),
+            turning: Mutex::new(()),
+            tokens: Tokens::default(),
+            streams,
+        }
     }
 
     /// The store that holds the streams.
@@ -114,6 +124,8 @@ impl Emulator {
             "Scan" => self.scan(body),
             "BatchWriteItem" => self.batch_write_item(body),
             "BatchGetItem" => self.batch_get_item(body),
+            "TransactWriteItems" => self.transact_write_items(body),
+            "TransactGetItems" => self.transact_get_items(body),
             "CreateTable" => self.create_table(body),
             "DescribeTable" => self.describe_table(body),
             "UpdateTable" => self.update_table(body),

@@ -5,8 +5,8 @@
 //! [`Emulator`] answers operations and knows nothing of HTTP; [`serve`] puts it on a
 //! socket. To host streams elsewhere, take the one and leave the other.
 //!
-//! Left out, and refused rather than ignored where a client could tell the difference: transactions,
-//! PartiQL, changes of indexes after CreateTable, and the parameters that expressions have replaced
+//! Left out, and refused rather than ignored where a client could tell the difference: PartiQL,
+//! changes of indexes after CreateTable, and the parameters that expressions have replaced
 //! (`Expected`, `KeyConditions`, filters; `AttributeUpdates` and `AttributesToGet` work).
 //! Reserved words may be used as names. Capacity is neither enforced nor reported.
 //!
@@ -30,6 +30,7 @@ mod item;
 mod items;
 mod key;
 mod key_condition;
+mod locked;
 mod lookup;
 mod number;
 mod pages;
@@ -40,7 +41,11 @@ mod schema;
 mod server;
 mod table;
 mod tables;
+mod tokens;
+mod transact;
+mod transact_get;
 mod ttl;
+mod visible;
 mod write;
 
 pub use calls::{Config, Emulator, Failure};

@@ -12,14 +12,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, MutexGuard};
 use streamcore::Stream;
-use streamcore::model::{
-    AttributeValue, Attributes, Change, Image, SequenceNumber, StreamViewType,
-};
+use streamcore::model::{AttributeValue, Attributes, Change, Image, StreamViewType};
 
 use crate::error::{ApiError, ErrorKind};
 use crate::items::Items;
 use crate::key::{ItemKey, type_name};
 use crate::schema::{Schema, Tag, Throughput};
+use crate::visible::Receipt;
 
 /// Locks per table.
 pub(crate) const SHARDS: usize = 64;
@@ -81,19 +80,13 @@ pub(crate) enum Next {
 pub(crate) struct Written {
     pub(crate) old: Option<Image>,
     pub(crate) new: Option<Image>,
-    record: Option<(Stream, SequenceNumber)>,
+    receipt: Option<Receipt>,
 }
 
 impl Written {
-    /// Returns once every reader of the stream can see the change. Blocks for as long as
-    /// writers that were ahead of this one need to finish: normally not at all.
+    /// Returns once every reader of the stream can see the change, see [`Receipt::wait`].
     pub(crate) fn wait(&self) -> Result<(), ApiError> {
-        let Some((stream, number)) = &self.record else {
-            return Ok(());
-        };
-        stream
-            .wait_visible(*number)
-            .map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))
+        self.receipt.as_ref().map_or(Ok(()), Receipt::wait)
     }
 }
 
@@ -126,8 +119,13 @@ impl Table {
         hasher.finish() as usize % SHARDS
     }
 
+    /// The part of the table that holds the item of a key, if there is one.
+    pub(crate) fn part(&self, key: &ItemKey) -> &Mutex<Items> {
+        &self.shards[self.shard_of(key)]
+    }
+
     pub(crate) fn get(&self, key: &ItemKey) -> Option<Image> {
-        self.shards[self.shard_of(key)].lock().get(&key.bytes).cloned()
+        self.part(key).lock().get(&key.bytes).cloned()
     }
 
     /// Changes one item. `decide` sees what is there and says what shall be, or refuses.
@@ -137,11 +135,11 @@ impl Table {
         key: ItemKey,
         decide: impl FnOnce(Option<&Image>) -> Result<Next, ApiError>,
     ) -> Result<Written, ApiError> {
-        let mut shard = self.shards[self.shard_of(&key)].lock();
+        let mut shard = self.part(&key).lock();
         let old = shard.get(&key.bytes).cloned();
         let change = match (decide(old.as_ref())?, old.clone()) {
             (Next::Delete, None) => {
-                return Ok(Written { old, new: None, record: None });
+                return Ok(Written { old, new: None, receipt: None });
             }
             (Next::Put(new), None) => Change::insert(new),
             (Next::Put(new), Some(old)) => Change::modify(old, new),
@@ -149,24 +147,26 @@ impl Table {
         };
         if change.is_no_op() {
             // The old image stays: it is equal, and shared with the stream already.
-            return Ok(Written { new: old.clone(), old, record: None });
+            return Ok(Written { new: old.clone(), old, receipt: None });
         }
         let new = change.new_image().cloned();
-        let record = self.record(change)?;
+        let receipt = self.record(change)?;
         shard.set(key.bytes, new.clone());
-        Ok(Written { old, new, record })
+        Ok(Written { old, new, receipt })
     }
 
-    fn record(&self, change: Change) -> Result<Option<(Stream, SequenceNumber)>, ApiError> {
-        let guard = self.stream.load();
-        let Some(stream) = guard.as_deref() else {
-            return Ok(None);
-        };
-        match stream.put(change) {
-            Ok(number) => Ok(Some((stream.clone(), number))),
-            // Disabled since it was loaded: the write is one that came after.
-            Err(streamcore::Error::StreamClosed { .. }) => Ok(None),
-            Err(error) => Err(ApiError::new(ErrorKind::Internal, error.to_string())),
+    fn record(&self, change: Change) -> Result<Option<Receipt>, ApiError> {
+        match self.stream.load().as_deref() {
+            Some(stream) => Receipt::put(stream, change),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes the changes of a transaction into the stream. The caller has locked the items.
+    pub(crate) fn record_all(&self, changes: Vec<Change>) -> Result<Vec<Receipt>, ApiError> {
+        match self.stream.load().as_deref() {
+            Some(stream) if !changes.is_empty() => Receipt::put_all(stream, changes),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -245,9 +245,9 @@ impl Table {
                 }
                 let mut written = Vec::with_capacity(expired.len());
                 for (key, old) in expired {
-                    let record = self.record(Change::remove(old.clone()).by_ttl())?;
+                    let receipt = self.record(Change::remove(old.clone()).by_ttl())?;
                     items.set(key, None);
-                    written.push(Written { old: Some(old), new: None, record });
+                    written.push(Written { old: Some(old), new: None, receipt });
                 }
                 drop(items);
                 count += written.len();
@@ -279,12 +279,15 @@ impl Table {
                     _ => false,
                 };
                 if empty {
-                    return Err(ApiError::validation(format!(
-                        "One or more parameter values are not valid. A value specified for a \
-                         secondary index key is not supported. The AttributeValue for a key \
-                         attribute cannot contain an empty value. IndexName: {}, IndexKey: {}",
-                        index.name, part.name
-                    )));
+                    return Err(ApiError::new(
+                        ErrorKind::EmptyKey,
+                        format!(
+                            "One or more parameter values are not valid. A value specified for a \
+                             secondary index key is not supported. The AttributeValue for a key \
+                             attribute cannot contain an empty value. IndexName: {}, IndexKey: {}",
+                            index.name, part.name
+                        ),
+                    ));
                 }
             }
         }
