@@ -197,17 +197,20 @@ fn whole_transactions(stream: &Stream, size: usize) -> usize {
 
 #[test]
 fn a_snapshot_of_a_shard_holds_whole_transactions() {
-    const SIZE: usize = 5;
+    /// As many as a transaction takes: so that it takes its time.
+    const SIZE: usize = 100;
+    const EACH: usize = 50;
     let client = Client::with_table();
     let stream = client.0.store().stream(&client.stream_arn("things")).expect("a stream");
     let busy = AtomicUsize::new(WRITERS);
+    let open = || stream.describe().shards.pop().expect("a shard").shard_id;
     let (mut rolls, mut looks) = (0, 0);
     thread::scope(|scope| {
         for writer in 0..WRITERS {
             let (client, busy) = (&client, &busy);
             scope.spawn(move || {
                 let _busy = Busy(busy);
-                for number in 0..TRANSACTIONS {
+                for number in 0..EACH {
                     let tx = format!("{writer}-{number}");
                     let put = |item: usize| {
                         // The same items for all writers.
@@ -220,21 +223,20 @@ fn a_snapshot_of_a_shard_holds_whole_transactions() {
             });
         }
         scope.spawn(|| {
-            while busy.load(Ordering::Relaxed) > 0 && rolls < 200 {
-                let shards = stream.describe().shards;
-                let open = shards.last().expect("a shard");
-                stream.roll(open.shard_id.as_str()).expect("children");
+            while busy.load(Ordering::Relaxed) > 0 && rolls < 1000 {
+                stream.roll(open().as_str()).expect("children");
                 rolls += 1;
             }
         });
         scope.spawn(|| {
             while busy.load(Ordering::Relaxed) > 0 {
-                whole_transactions(&stream, SIZE);
+                let snapshot = stream.snapshot(open().as_str()).expect("a shard");
+                assert_eq!(snapshot.len() as usize % SIZE, 0, "half a transaction in {snapshot:?}");
                 looks += 1;
             }
         });
     });
-    assert_eq!(whole_transactions(&stream, SIZE), WRITERS * TRANSACTIONS);
+    assert_eq!(whole_transactions(&stream, SIZE), WRITERS * EACH);
     assert!(rolls > 10 && looks > 10, "{rolls} rolls, {looks} looks");
 }
 
