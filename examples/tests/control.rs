@@ -7,7 +7,7 @@ mod control;
 #[path = "common/sdk.rs"]
 mod sdk;
 
-use aws_sdk_dynamodb::types::{AttributeValue, StreamViewType};
+use aws_sdk_dynamodb::types::{AttributeValue, StreamSpecification, StreamViewType};
 use aws_sdk_dynamodbstreams::types::{Shard, ShardIteratorType};
 use common::process::Process;
 use serde_json::{Value, json};
@@ -179,6 +179,42 @@ async fn a_disabled_stream_is_one_that_the_table_no_longer_has() {
 
     let roll = json!({ "streamArn": arn, "shardId": shard["shardId"] }).to_string();
     assert_eq!(control::refused(address, "POST", "roll", &roll), (409, "StreamClosed".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_stream_begins_with_as_many_shards_as_were_asked_for() {
+    let server = Process::start_with(&["--shards", "3"]);
+    let address = &server.address;
+    let (tables, streams) = (sdk::tables(address), sdk::streams(address));
+    let arn = sdk::create_table(&tables, "things", StreamViewType::KeysOnly).await;
+    for key in 0..60 {
+        put(&tables, &format!("k{key}")).await;
+    }
+    let shown = control::get(address, "streams")["streams"][0]["shards"].clone();
+    let shown = shown.as_array().expect("shards");
+    let text = |value: &Value| value.as_str().expect("a text").parse::<u64>().expect("a number");
+    let ranges: Vec<(u64, u64)> =
+        shown.iter().map(|shard| (text(&shard["firstHash"]), text(&shard["lastHash"]))).collect();
+    let third = u64::MAX / 3;
+    let expected = [(0, third - 1), (third, 2 * third - 1), (2 * third, u64::MAX)];
+    assert!(ranges.iter().zip(&expected).all(|(a, b)| a.0.abs_diff(b.0) < 2), "{ranges:?}");
+    assert!(ranges.windows(2).all(|pair| pair[0].1 + 1 == pair[1].0) && ranges.len() == 3);
+    for shard in shown {
+        assert_eq!((&shard["parentShardId"], &shard["open"]), (&Value::Null, &json!(true)));
+        assert!(shard["tail"].as_u64() > Some(5), "each takes its part: {shown:?}");
+    }
+    // One that is turned on later, too.
+    control::post(address, "disable", &json!({ "streamArn": arn }));
+    let on = StreamSpecification::builder()
+        .stream_enabled(true)
+        .stream_view_type(StreamViewType::KeysOnly)
+        .build();
+    let update = tables.update_table().table_name("things");
+    let update = update.stream_specification(on.expect("complete")).send().await.expect("on");
+    let second = update.table_description.and_then(|table| table.latest_stream_arn);
+    let second = second.expect("a stream");
+    assert_ne!(second, arn);
+    assert_eq!(shards(&streams, &second).await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
