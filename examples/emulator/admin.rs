@@ -9,6 +9,7 @@ use crate::request;
 use crate::schema::{CreateTable, StreamSpecification, Tag, Throughput, key_elements};
 use crate::table::{LatestStream, Settings, Table};
 use crate::tables;
+use crate::visible::Outlet;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -163,7 +164,7 @@ impl Emulator {
             let key = &table.schema.key;
             let stream = tables::open(&self.store, &self.config, &table.name, key, view)?;
             settings.latest_stream = Some(LatestStream::of(&stream));
-            table.stream.store(Some(stream.into()));
+            table.stream.store(Some(Outlet::new(stream).into()));
             return Ok(());
         }
         if table.end_stream() {

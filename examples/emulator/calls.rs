@@ -10,6 +10,7 @@ use streamcore::wire::{StreamsApi, WireError};
 use crate::error::{ApiError, ErrorKind};
 use crate::tables::Tables;
 use crate::tokens::Tokens;
+use crate::visible::Receipts;
 
 /// What an emulator is told at its start.
 #[derive(Clone, Debug)]
@@ -110,21 +111,40 @@ impl Emulator {
     ///
     /// Whatever DynamoDB would refuse, in its words; an unknown `target` is an
     /// `UnknownOperationException`.
+    ///
+    /// # Progress
+    ///
+    /// A write blocks for as long as writers that were ahead of it need to finish: normally not at all.
+    /// [`respond`](crate::respond) waits without blocking.
     pub fn call(&self, target: &str, body: &[u8], host: &str) -> Result<Vec<u8>, Failure> {
+        let mut receipts = Receipts::default();
+        let answer = self.carry_out(target, body, host, &mut receipts);
+        receipts.wait();
+        answer
+    }
+
+    /// As [`Emulator::call`]; the answer is to be sent when the records are visible.
+    pub(crate) fn carry_out(
+        &self,
+        target: &str,
+        body: &[u8],
+        host: &str,
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, Failure> {
         if let Some(operation) = target.strip_prefix("DynamoDBStreams_20120810.") {
             return Ok(self.streams.handle(operation, body)?);
         }
         let operation = target.strip_prefix("DynamoDB_20120810.").unwrap_or_default();
         let answer = match operation {
-            "PutItem" => self.put_item(body),
+            "PutItem" => self.put_item(body, receipts),
             "GetItem" => self.get_item(body),
-            "UpdateItem" => self.update_item(body),
-            "DeleteItem" => self.delete_item(body),
+            "UpdateItem" => self.update_item(body, receipts),
+            "DeleteItem" => self.delete_item(body, receipts),
             "Query" => self.query(body),
             "Scan" => self.scan(body),
-            "BatchWriteItem" => self.batch_write_item(body),
+            "BatchWriteItem" => self.batch_write_item(body, receipts),
             "BatchGetItem" => self.batch_get_item(body),
-            "TransactWriteItems" => self.transact_write_items(body),
+            "TransactWriteItems" => self.transact_write_items(body, receipts),
             "TransactGetItems" => self.transact_get_items(body),
             "CreateTable" => self.create_table(body),
             "DescribeTable" => self.describe_table(body),

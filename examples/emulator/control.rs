@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 use crate::calls::{Emulator, Failure};
 use crate::clock::{Refused, rfc3339};
 use crate::control_streams as streams;
+use crate::error::ApiError;
+use crate::visible::Receipts;
 
 /// Where the control API lies.
 pub const CONTROL_PATH: &str = "/_streams/api/";
@@ -40,7 +42,7 @@ pub(crate) enum Refusal {
     /// The store refuses.
     Core(streamcore::Error),
     /// A fault of the emulator itself.
-    Fault(Failure),
+    Fault(ApiError),
 }
 
 impl From<streamcore::Error> for Refusal {
@@ -72,9 +74,7 @@ impl From<Refusal> for Failure {
             Refusal::Clock(refused @ Refused::TooFar { .. }) => {
                 (400, "TooFar", refused.to_string())
             }
-            Refusal::Fault(failure) => {
-                (500, "Internal", String::from_utf8_lossy(&failure.body).into_owned())
-            }
+            Refusal::Fault(fault) => (500, "Internal", fault.message().to_owned()),
             Refusal::Core(error) => {
                 let (status, code) = match error {
                     Core::StreamNotFound { .. } => (404, "StreamNotFound"),
@@ -125,17 +125,41 @@ impl Emulator {
     /// # Errors
     ///
     /// A status, and a JSON body with `code` and `message`.
+    ///
+    /// # Progress
+    ///
+    /// Blocks until readers see the records of the items that expired.
     pub fn control(&self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, Failure> {
-        Ok(self.control_answer(method, path, body)?.to_string().into_bytes())
+        let mut receipts = Receipts::default();
+        let answer = self.carry_out_control(method, path, body, &mut receipts);
+        receipts.wait();
+        answer
     }
 
-    fn control_answer(&self, method: &str, path: &str, body: &[u8]) -> Result<Value, Refusal> {
+    /// As [`Emulator::control`]; the answer is to be sent when the records are visible.
+    pub(crate) fn carry_out_control(
+        &self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, Failure> {
+        Ok(self.control_answer(method, path, body, receipts)?.to_string().into_bytes())
+    }
+
+    fn control_answer(
+        &self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        receipts: &mut Receipts,
+    ) -> Result<Value, Refusal> {
         match (method, path) {
             ("GET", "clock") => Ok(self.show_clock()),
             ("POST", "clock") => {
                 let Advance { advance_ms } = parse(body)?;
                 self.advance_clock(advance_ms).map_err(Refusal::Clock)?;
-                let expired = self.expire().map_err(Refusal::Fault)?;
+                let expired = self.expire_items(receipts).map_err(Refusal::Fault)?;
                 let mut answer = self.show_clock();
                 answer["expired"] = json!(expired);
                 Ok(answer)

@@ -11,6 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use crate::calls::{Emulator, Failure};
 use crate::control::{CONTROL_PATH, Refusal};
 use crate::error::{ApiError, ErrorKind};
+use crate::visible::Receipts;
 
 /// The largest request body that is read. AWS API reference: BatchWriteItem takes 16 MB.
 pub const MAX_BODY_BYTES: usize = 16 << 20;
@@ -60,7 +61,11 @@ where
         Ok(body) => body,
         Err(error) => return failure(error.into()),
     };
-    match emulator.call(target, &body, header("host").unwrap_or("localhost")) {
+    let mut receipts = Receipts::default();
+    let host = header("host").unwrap_or("localhost");
+    let answer = emulator.carry_out(target, &body, host, &mut receipts);
+    receipts.seen().await;
+    match answer {
         Ok(answer) => json(StatusCode::OK, answer),
         Err(refused) => failure(refused),
     }
@@ -74,10 +79,12 @@ where
 {
     let (parts, body) = request.into_parts();
     let path = &parts.uri.path()[CONTROL_PATH.len()..];
+    let mut receipts = Receipts::default();
     let answer = match read(body).await {
-        Ok(body) => emulator.control(parts.method.as_str(), path, &body),
+        Ok(body) => emulator.carry_out_control(parts.method.as_str(), path, &body, &mut receipts),
         Err(error) => Err(Refusal::Unread(error.status(), error.message().to_owned()).into()),
     };
+    receipts.seen().await;
     let mut response = match answer {
         Ok(answer) => json(StatusCode::OK, answer),
         Err(refused) => failure(refused),

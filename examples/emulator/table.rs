@@ -18,7 +18,7 @@ use crate::error::{ApiError, ErrorKind};
 use crate::items::Items;
 use crate::key::{ItemKey, type_name};
 use crate::schema::{Schema, Tag, Throughput};
-use crate::visible::Receipt;
+use crate::visible::{Outlet, Receipt, Receipts};
 
 /// Locks per table.
 pub(crate) const SHARDS: usize = 64;
@@ -35,7 +35,7 @@ pub(crate) struct Table {
     /// What `UpdateTable` and tagging change; its lock also orders them.
     pub(crate) settings: Mutex<Settings>,
     /// Where changes go. Read by every write, without a lock.
-    pub(crate) stream: ArcSwapOption<Stream>,
+    pub(crate) stream: ArcSwapOption<Outlet>,
     shards: Box<[Mutex<Items>]>,
 }
 
@@ -76,18 +76,9 @@ pub(crate) enum Next {
 }
 
 /// A change that has happened.
-#[must_use = "the change is acknowledged only after `wait`"]
 pub(crate) struct Written {
     pub(crate) old: Option<Image>,
     pub(crate) new: Option<Image>,
-    receipt: Option<Receipt>,
-}
-
-impl Written {
-    /// Returns once every reader of the stream can see the change, see [`Receipt::wait`].
-    pub(crate) fn wait(&self) -> Result<(), ApiError> {
-        self.receipt.as_ref().map_or(Ok(()), Receipt::wait)
-    }
 }
 
 impl Table {
@@ -107,7 +98,7 @@ impl Table {
             created_ms,
             schema,
             settings: Mutex::new(settings),
-            stream: ArcSwapOption::from_pointee(stream),
+            stream: ArcSwapOption::from_pointee(stream.map(Outlet::new)),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         }
     }
@@ -133,13 +124,14 @@ impl Table {
     pub(crate) fn change(
         &self,
         key: ItemKey,
+        receipts: &mut Receipts,
         decide: impl FnOnce(Option<&Image>) -> Result<Next, ApiError>,
     ) -> Result<Written, ApiError> {
         let mut shard = self.part(&key).lock();
         let old = shard.get(&key.bytes).cloned();
         let change = match (decide(old.as_ref())?, old.clone()) {
             (Next::Delete, None) => {
-                return Ok(Written { old, new: None, receipt: None });
+                return Ok(Written { old, new: None });
             }
             (Next::Put(new), None) => Change::insert(new),
             (Next::Put(new), Some(old)) => Change::modify(old, new),
@@ -147,27 +139,33 @@ impl Table {
         };
         if change.is_no_op() {
             // The old image stays: it is equal, and shared with the stream already.
-            return Ok(Written { new: old.clone(), old, receipt: None });
+            return Ok(Written { new: old.clone(), old });
         }
         let new = change.new_image().cloned();
-        let receipt = self.record(change)?;
+        self.record(change, receipts)?;
         shard.set(key.bytes, new.clone());
-        Ok(Written { old, new, receipt })
+        Ok(Written { old, new })
     }
 
-    fn record(&self, change: Change) -> Result<Option<Receipt>, ApiError> {
-        match self.stream.load().as_deref() {
-            Some(stream) => Receipt::put(stream, change),
-            None => Ok(None),
+    fn record(&self, change: Change, receipts: &mut Receipts) -> Result<(), ApiError> {
+        if let Some(outlet) = &*self.stream.load()
+            && let Some(receipt) = Receipt::put(outlet, change)?
+        {
+            receipts.add(receipt);
         }
+        Ok(())
     }
 
     /// Writes the changes of a transaction into the stream. The caller has locked the items.
-    pub(crate) fn record_all(&self, changes: Vec<Change>) -> Result<Vec<Receipt>, ApiError> {
-        match self.stream.load().as_deref() {
-            Some(stream) if !changes.is_empty() => Receipt::put_all(stream, changes),
-            _ => Ok(Vec::new()),
+    pub(crate) fn record_all(
+        &self,
+        changes: Vec<Change>,
+        receipts: &mut Receipts,
+    ) -> Result<(), ApiError> {
+        if let Some(outlet) = &*self.stream.load() {
+            Receipt::put_all(outlet, changes)?.into_iter().for_each(|one| receipts.add(one));
         }
+        Ok(())
     }
 
     /// Whether the changes of this table go to `stream`.
@@ -232,8 +230,8 @@ impl Table {
         }
     }
 
-    /// Deletes the items whose time has passed; returns how many, once readers of the stream see that.
-    pub(crate) fn expire(&self, now_s: u64) -> Result<usize, ApiError> {
+    /// Deletes the items whose time has passed; returns how many.
+    pub(crate) fn expire(&self, now_s: u64, receipts: &mut Receipts) -> Result<usize, ApiError> {
         let mut count = 0;
         for shard in &self.shards {
             loop {
@@ -243,15 +241,11 @@ impl Table {
                     items.expired_until(now_s);
                     break;
                 }
-                let mut written = Vec::with_capacity(expired.len());
+                count += expired.len();
                 for (key, old) in expired {
-                    let receipt = self.record(Change::remove(old.clone()).by_ttl())?;
+                    self.record(Change::remove(old).by_ttl(), receipts)?;
                     items.set(key, None);
-                    written.push(Written { old: Some(old), new: None, receipt });
                 }
-                drop(items);
-                count += written.len();
-                written.iter().try_for_each(Written::wait)?;
             }
         }
         Ok(count)

@@ -21,7 +21,7 @@ use crate::key::ItemKey;
 use crate::locked::{Locked, Place};
 use crate::table::Table;
 use crate::tokens::Begun;
-use crate::visible::Receipt;
+use crate::visible::Receipts;
 use crate::write::{Guard, Write, check_targets, checked, updated};
 use crate::{item, request};
 
@@ -164,7 +164,11 @@ pub(crate) fn check_bytes(bytes: u64) -> Result<(), ApiError> {
 }
 
 impl Emulator {
-    pub(crate) fn transact_write_items(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    pub(crate) fn transact_write_items(
+        &self,
+        body: &[u8],
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, ApiError> {
         let request: TransactWrite = request::parse(body)?;
         let items = request.transact_items.ok_or_else(|| ApiError::required("transactItems"))?;
         check_count(items.len())?;
@@ -187,9 +191,7 @@ impl Emulator {
         }
         let planned = all_or_canceled(planned)?;
         check_distinct(planned.iter().map(|planned| &planned.place))?;
-        for receipt in carry_out(&planned)? {
-            receipt.wait()?;
-        }
+        carry_out(&planned, receipts)?;
         if let Some(attempt) = attempt {
             attempt.succeed(self.store.now_ms());
         }
@@ -268,7 +270,7 @@ fn target<'v>(
 }
 
 /// Checks and writes everything, or nothing.
-fn carry_out(planned: &[Planned<'_>]) -> Result<Vec<Receipt>, ApiError> {
+fn carry_out(planned: &[Planned<'_>], receipts: &mut Receipts) -> Result<(), ApiError> {
     let mut locked = Locked::of(planned.iter().map(|planned| &planned.place));
     let mut changes = Vec::with_capacity(planned.len());
     for planned in planned {
@@ -291,16 +293,15 @@ fn carry_out(planned: &[Planned<'_>]) -> Result<Vec<Receipt>, ApiError> {
         }
     }
     // A stream refuses a change only for want of a key, and keys were checked: from here on nothing fails.
-    let mut receipts = Vec::new();
     for (table, changes) in tables {
-        receipts.extend(table.record_all(changes)?);
+        table.record_all(changes, receipts)?;
     }
     for (planned, change) in planned.iter().zip(changes) {
         if let Some(change) = change {
             locked.set(&planned.place, change.new_image().cloned());
         }
     }
-    Ok(receipts)
+    Ok(())
 }
 
 /// What tells the actions of one transaction from those of another, however they are spelled.

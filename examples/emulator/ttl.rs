@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::calls::{Emulator, Failure};
 use crate::error::ApiError;
 use crate::request;
+use crate::visible::Receipts;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -94,14 +95,25 @@ impl Emulator {
     /// # Errors
     ///
     /// A fault of the emulator itself; some items may have expired by then.
+    ///
+    /// # Progress
+    ///
+    /// Blocks the writers of an item's neighbours for a moment, and waits for puts that are in flight.
     pub fn expire(&self) -> Result<usize, Failure> {
+        let mut receipts = Receipts::default();
+        let expired = self.expire_items(&mut receipts)?;
+        receipts.wait();
+        Ok(expired)
+    }
+
+    pub(crate) fn expire_items(&self, receipts: &mut Receipts) -> Result<usize, ApiError> {
         let now_s = self.store.now_ms() / 1000;
         let mut expired = 0;
         for table in self.tables.all() {
             // A statement of its own: item operations go on while items expire.
             let expires = table.settings.lock().time_to_live.is_some();
             if expires {
-                expired += table.expire(now_s)?;
+                expired += table.expire(now_s, receipts)?;
             }
         }
         Ok(expired)

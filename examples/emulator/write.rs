@@ -11,6 +11,7 @@ use crate::error::ApiError;
 use crate::expr::{Bindings, Condition, LegacyUpdate, Projection, Update, from_legacy};
 use crate::key::ItemKey;
 use crate::table::{Next, Table};
+use crate::visible::Receipts;
 use crate::{item, request};
 
 /// The parameters of the three operations on one item, and of the actions of transactions.
@@ -105,7 +106,11 @@ impl Guard<'_> {
 }
 
 impl Emulator {
-    pub(crate) fn put_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    pub(crate) fn put_item(
+        &self,
+        body: &[u8],
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, ApiError> {
         let mut request = Write::parse(body)?;
         let table = self.tables.of_items(request.table_name.as_deref())?;
         let item = request.item.take().ok_or_else(|| ApiError::required("item"))?;
@@ -114,15 +119,18 @@ impl Emulator {
         let guard = request.guard(&bindings)?;
         bindings.check_all_used()?;
         let (key, image) = prepare(&table, item)?;
-        let written = table.change(key, |old| {
+        let written = table.change(key, receipts, |old| {
             guard.check(old)?;
             Ok(Next::Put(image))
         })?;
-        written.wait()?;
         Ok(with_attributes(written.old.as_ref().filter(|_| shown == Shown::AllOld)))
     }
 
-    pub(crate) fn delete_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    pub(crate) fn delete_item(
+        &self,
+        body: &[u8],
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, ApiError> {
         let mut request = Write::parse(body)?;
         let table = self.tables.of_items(request.table_name.as_deref())?;
         let shown = request.shown(&["NONE", "ALL_OLD"])?;
@@ -130,15 +138,18 @@ impl Emulator {
         let guard = request.guard(&bindings)?;
         bindings.check_all_used()?;
         let key = table.schema.key.of_request(&item_key(request.key.take())?)?;
-        let written = table.change(key, |old| {
+        let written = table.change(key, receipts, |old| {
             guard.check(old)?;
             Ok(Next::Delete)
         })?;
-        written.wait()?;
         Ok(with_attributes(written.old.as_ref().filter(|_| shown == Shown::AllOld)))
     }
 
-    pub(crate) fn update_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    pub(crate) fn update_item(
+        &self,
+        body: &[u8],
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, ApiError> {
         let mut request = Write::parse(body)?;
         let table = self.tables.of_items(request.table_name.as_deref())?;
         let shown = request.shown(&["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"])?;
@@ -161,11 +172,10 @@ impl Emulator {
         check_targets(&table, &update)?;
         let key_attributes = item_key(request.key.take())?;
         let key = table.schema.key.of_request(&key_attributes)?;
-        let written = table.change(key, |old| {
+        let written = table.change(key, receipts, |old| {
             guard.check(old)?;
             updated(&table, &update, old, &key_attributes).map(Next::Put)
         })?;
-        written.wait()?;
         let touched = |image: Option<&Image>| {
             let projection = Projection::new(update.targets());
             let part = projection.apply(image?.attributes());
@@ -183,7 +193,11 @@ impl Emulator {
         ))
     }
 
-    pub(crate) fn batch_write_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    pub(crate) fn batch_write_item(
+        &self,
+        body: &[u8],
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, ApiError> {
         let request: BatchWrite = request::parse(body)?;
         let tables = request.request_items.ok_or_else(|| ApiError::required("requestItems"))?;
         let count: usize = tables.values().map(Vec::len).sum();
@@ -228,12 +242,8 @@ impl Emulator {
                 changes.push((table.clone(), key, next));
             }
         }
-        let mut written = Vec::with_capacity(count);
         for (table, key, next) in changes {
-            written.push(table.change(key, |_| Ok(next))?);
-        }
-        for change in &written {
-            change.wait()?;
+            table.change(key, receipts, |_| Ok(next))?;
         }
         Ok(br#"{"UnprocessedItems":{}}"#.to_vec())
     }
