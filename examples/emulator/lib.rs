@@ -5,6 +5,9 @@
 //! [`Emulator`] answers operations and knows nothing of HTTP; [`serve`] puts it on a
 //! socket. To host streams elsewhere, take the one and leave the other.
 //!
+//! What AWS does by itself, at its own times, is done by hand under [`CONTROL_PATH`]: shards are rolled,
+//! split and closed, and the clock is turned, if it is a manual one ([`Config::manual_clock`]).
+//!
 //! Left out, and refused rather than ignored where a client could tell the difference: PartiQL,
 //! changes of indexes after CreateTable, and the parameters that expressions have replaced
 //! (`Expected`, `KeyConditions`, filters; `AttributeUpdates` and `AttributesToGet` work).
