@@ -1,17 +1,5 @@
-//! The control API, `/_streams/api/`: what AWS does to streams and clocks by itself, done by hand. For
-//! tests of consumers, and for tools that watch an emulator. JSON in, JSON out:
-//!
-//! | request | does | answers |
-//! |---|---|---|
-//! | `GET clock` | | `{"nowMs", "now", "manual"}` |
-//! | `POST clock {"advanceMs"}` | turns the clock on (0: not at all); items expire | the same, and how many `"expired"` |
-//! | `GET streams` | | `{"tables": [...], "streams": [...]}`, shards with their lineage and positions |
-//! | `POST roll {"streamArn", "shardId"}` | closes a shard; one child goes on | `{"streamArn", "shardId", "children"}` |
-//! | `POST split {"streamArn", "shardId"}` | closes a shard; two children go on | the same |
-//! | `POST disable {"streamArn"}` | closes all shards of a stream | `{"streamArn", "status"}` |
-//!
-//! A refusal is `{"code", "message"}`, with a status of its own. Times are milliseconds since the Unix
-//! epoch.
+//! The control API: what AWS does to streams and clocks by itself, done by hand. For tests of consumers, and
+//! for tools that watch an emulator. What it takes and answers stands at [`Emulator::control`].
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -118,13 +106,26 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
 }
 
 impl Emulator {
-    /// Carries out one request of the control API. `path` is what follows [`CONTROL_PATH`].
+    /// Carries out one request of the control API. `path` is what follows [`CONTROL_PATH`]; JSON goes in
+    /// and comes out:
     ///
-    /// Returns the JSON of the answer.
+    /// | request | does | answers |
+    /// |---|---|---|
+    /// | `GET clock` | | `{"nowMs", "now", "manual"}` |
+    /// | `POST clock {"advanceMs"}` | turns the clock on (0: not at all); items expire | the same, and how many `"expired"` |
+    /// | `GET streams` | | `{"tables": [...], "streams": [...]}`, shards with their lineage and positions |
+    /// | `POST roll {"streamArn", "shardId"}` | closes a shard; one child goes on | `{"streamArn", "shardId", "children"}` |
+    /// | `POST split {"streamArn", "shardId"}` | closes a shard; two children go on | the same |
+    /// | `POST disable {"streamArn"}` | closes all shards of a stream | `{"streamArn", "status"}` |
+    ///
+    /// Times are milliseconds since the Unix epoch. A shard's `trimmed` and `tail` are the positions of the
+    /// first record that is retained and of the next one that will be put; readers see those below
+    /// `published`. A shard that is closed already keeps its children, and they are the answer.
     ///
     /// # Errors
     ///
-    /// A status, and a JSON body with `code` and `message`.
+    /// A status, and a JSON body `{"code", "message"}`: 400 `BadRequest` or `TooFar`, 404 `NoSuchPath`,
+    /// `StreamNotFound` or `ShardNotFound`, 405 `WrongMethod`, 409 `SystemClock` or `StreamClosed`.
     ///
     /// # Progress
     ///
