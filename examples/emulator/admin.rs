@@ -9,6 +9,7 @@ use crate::request;
 use crate::schema::{CreateTable, StreamSpecification, Tag, Throughput, key_elements};
 use crate::table::{LatestStream, Settings, Table};
 use crate::tables;
+use crate::visible::Outlet;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -103,7 +104,7 @@ impl Emulator {
                 "arn:aws:dynamodb:{}:{}:table/{name}",
                 self.config.region, self.config.account
             );
-            let settings = Settings { on_demand, throughput, tags, latest_stream: None };
+            let settings = Settings { on_demand, throughput, tags, ..Settings::default() };
             let names = (name.clone(), arn, table_id());
             Ok(Table::new(names, self.store.now_ms(), schema, settings, stream))
         })?;
@@ -163,15 +164,13 @@ impl Emulator {
             let key = &table.schema.key;
             let stream = tables::open(&self.store, &self.config, &table.name, key, view)?;
             settings.latest_stream = Some(LatestStream::of(&stream));
-            table.stream.store(Some(stream.into()));
+            table.stream.store(Some(Outlet::new(stream).into()));
             return Ok(());
         }
-        match table.stream.swap(None) {
-            Some(stream) => {
-                stream.disable();
-                Ok(())
-            }
-            None => Err(ApiError::validation("Table has no stream to disable")),
+        if table.end_stream() {
+            Ok(())
+        } else {
+            Err(ApiError::validation("Table has no stream to disable"))
         }
     }
 

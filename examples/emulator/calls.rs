@@ -1,10 +1,16 @@
 //! The emulator itself: its state, and the operations by their names.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use streamcore::Store;
+use streamcore::stream::ManualClock;
 use streamcore::wire::{StreamsApi, WireError};
 
 use crate::error::{ApiError, ErrorKind};
 use crate::tables::Tables;
+use crate::tokens::Tokens;
+use crate::visible::Receipts;
 
 /// What an emulator is told at its start.
 #[derive(Clone, Debug)]
@@ -13,12 +19,21 @@ pub struct Config {
     pub region: String,
     /// The account in ARNs: 12 digits.
     pub account: String,
+    /// How many shards a new stream begins with: 1 to 4096.
+    pub shards: usize,
+    /// A clock that stands still until it is turned ([`Emulator::advance_clock`]); `None`: the system's.
+    pub manual_clock: Option<Arc<ManualClock>>,
 }
 
 impl Default for Config {
-    /// `us-east-1`, and the account of a local DynamoDB: twelve zeros.
+    /// `us-east-1`, and the account of a local DynamoDB: twelve zeros; one shard, the system's clock.
     fn default() -> Self {
-        Self { region: "us-east-1".to_owned(), account: "000000000000".to_owned() }
+        Self {
+            region: "us-east-1".to_owned(),
+            account: "000000000000".to_owned(),
+            shards: 1,
+            manual_clock: None,
+        }
     }
 }
 
@@ -50,19 +65,35 @@ pub struct Emulator {
     pub(crate) config: Config,
     pub(crate) store: Store,
     pub(crate) tables: Tables,
+    /// Held while the clock is turned.
+    pub(crate) turning: Mutex<()>,
+    /// Of transactions.
+    pub(crate) tokens: Tokens,
     streams: StreamsApi,
 }
 
 impl Emulator {
     /// An emulator without tables, and a store of its own.
     pub fn new(config: Config) -> Self {
-        Self::with_store(config, Store::new())
+        let store = match &config.manual_clock {
+            Some(clock) => Store::builder().clock(clock.clone()).build(),
+            None => Store::new(),
+        };
+        Self::with_store(config, store)
     }
 
-    /// An emulator whose streams live in `store`, where other code may read them too.
+    /// An emulator whose streams live in `store`, where other code may read them too. If
+    /// [`Config::manual_clock`] is given, it is the clock that `store` was built with.
     pub fn with_store(config: Config, store: Store) -> Self {
         let streams = StreamsApi::new(store.clone());
-        Self { config, store, tables: Tables::new(), streams }
+        Self {
+            config,
+            store,
+            tables: Tables::new(),
+            turning: Mutex::new(()),
+            tokens: Tokens::default(),
+            streams,
+        }
     }
 
     /// The store that holds the streams.
@@ -80,20 +111,41 @@ impl Emulator {
     ///
     /// Whatever DynamoDB would refuse, in its words; an unknown `target` is an
     /// `UnknownOperationException`.
+    ///
+    /// # Progress
+    ///
+    /// A write blocks for as long as writers that were ahead of it need to finish: normally not at all.
+    /// [`respond`](crate::respond) waits without blocking.
     pub fn call(&self, target: &str, body: &[u8], host: &str) -> Result<Vec<u8>, Failure> {
+        let mut receipts = Receipts::default();
+        let answer = self.carry_out(target, body, host, &mut receipts);
+        receipts.wait();
+        answer
+    }
+
+    /// As [`Emulator::call`]; the answer is to be sent when the records are visible.
+    pub(crate) fn carry_out(
+        &self,
+        target: &str,
+        body: &[u8],
+        host: &str,
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, Failure> {
         if let Some(operation) = target.strip_prefix("DynamoDBStreams_20120810.") {
             return Ok(self.streams.handle(operation, body)?);
         }
         let operation = target.strip_prefix("DynamoDB_20120810.").unwrap_or_default();
         let answer = match operation {
-            "PutItem" => self.put_item(body),
+            "PutItem" => self.put_item(body, receipts),
             "GetItem" => self.get_item(body),
-            "UpdateItem" => self.update_item(body),
-            "DeleteItem" => self.delete_item(body),
+            "UpdateItem" => self.update_item(body, receipts),
+            "DeleteItem" => self.delete_item(body, receipts),
             "Query" => self.query(body),
             "Scan" => self.scan(body),
-            "BatchWriteItem" => self.batch_write_item(body),
+            "BatchWriteItem" => self.batch_write_item(body, receipts),
             "BatchGetItem" => self.batch_get_item(body),
+            "TransactWriteItems" => self.transact_write_items(body, receipts),
+            "TransactGetItems" => self.transact_get_items(body),
             "CreateTable" => self.create_table(body),
             "DescribeTable" => self.describe_table(body),
             "UpdateTable" => self.update_table(body),
@@ -102,6 +154,8 @@ impl Emulator {
             "TagResource" => self.tag_resource(body),
             "UntagResource" => self.untag_resource(body),
             "ListTagsOfResource" => self.list_tags_of_resource(body),
+            "UpdateTimeToLive" => self.update_time_to_live(body),
+            "DescribeTimeToLive" => self.describe_time_to_live(body),
             "DescribeLimits" => self.describe_limits(body),
             "DescribeEndpoints" => self.describe_endpoints(body, host),
             _ => Err(unknown(target)),

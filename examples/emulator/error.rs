@@ -8,6 +8,9 @@ use streamcore::model::Image;
 pub(crate) enum ErrorKind {
     /// A parameter or an item breaks a rule of DynamoDB.
     Validation,
+    /// A key attribute is empty. That is a rule like the others, but the only one about keys that a
+    /// transaction is refused for as a whole.
+    EmptyKey,
     /// The body is no JSON, or JSON of the wrong shape.
     Serialization,
     /// `X-Amz-Target` is missing or names an operation that is not served.
@@ -20,6 +23,12 @@ pub(crate) enum ErrorKind {
     InUse,
     /// A condition that does not hold.
     ConditionFailed,
+    /// A transaction of which an action failed.
+    TransactionCanceled,
+    /// A transaction whose token was used with other parameters.
+    IdempotentParameterMismatch,
+    /// A transaction whose token is one that is being carried out.
+    TransactionInProgress,
     /// A request body above [`crate::http::MAX_BODY_BYTES`].
     TooLarge,
     /// A fault of the emulator itself.
@@ -31,7 +40,7 @@ impl ErrorKind {
     /// three different namespaces before it.
     fn type_name(self) -> &'static str {
         match self {
-            Self::Validation => "com.amazon.coral.validate#ValidationException",
+            Self::Validation | Self::EmptyKey => "com.amazon.coral.validate#ValidationException",
             Self::Serialization => "com.amazon.coral.service#SerializationException",
             Self::UnknownOperation => "com.amazon.coral.service#UnknownOperationException",
             Self::MissingAuthentication => {
@@ -42,8 +51,27 @@ impl ErrorKind {
             Self::ConditionFailed => {
                 "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"
             }
+            Self::TransactionCanceled => {
+                "com.amazonaws.dynamodb.v20120810#TransactionCanceledException"
+            }
+            Self::IdempotentParameterMismatch => {
+                "com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException"
+            }
+            Self::TransactionInProgress => {
+                "com.amazonaws.dynamodb.v20120810#TransactionInProgressException"
+            }
             Self::TooLarge => "com.amazon.coral.service#RequestEntityTooLargeException",
             Self::Internal => "com.amazonaws.dynamodb.v20120810#InternalServerError",
+        }
+    }
+
+    /// The member of the body that holds the message. The service model spells it in two ways.
+    fn message_member(self) -> &'static str {
+        match self {
+            Self::TransactionCanceled
+            | Self::IdempotentParameterMismatch
+            | Self::TransactionInProgress => "Message",
+            _ => "message",
         }
     }
 
@@ -62,12 +90,34 @@ pub(crate) struct ApiError {
     kind: ErrorKind,
     message: String,
     item: Option<Image>,
+    reasons: Vec<Option<Reason>>,
+}
+
+/// Why an action of a transaction failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Reason {
+    code: &'static str,
+    message: String,
+    item: Option<Image>,
+}
+
+impl Reason {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!(r#"{{"Code":"{}""#, self.code).as_bytes());
+        if let Some(item) = &self.item {
+            out.extend_from_slice(b",\"Item\":");
+            out.extend_from_slice(item.json());
+        }
+        out.extend_from_slice(b",\"Message\":");
+        out.extend_from_slice(&serde_json::to_vec(&self.message).unwrap_or_default());
+        out.push(b'}');
+    }
 }
 
 impl ApiError {
     /// An error of `kind` that says `message`.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), item: None }
+        Self { kind, message: message.into(), item: None, reasons: Vec::new() }
     }
 
     pub(crate) fn validation(message: impl Into<String>) -> Self {
@@ -93,7 +143,31 @@ impl ApiError {
 
     pub(crate) fn condition_failed(item: Option<Image>) -> Self {
         let message = "The conditional request failed".to_owned();
-        Self { kind: ErrorKind::ConditionFailed, message, item }
+        Self { item, ..Self::new(ErrorKind::ConditionFailed, message) }
+    }
+
+    /// This error as the reason why an action of a transaction fails, if it is none of the kind that the
+    /// whole transaction is refused for.
+    ///
+    /// Source: AWS API reference, `TransactWriteItems`, on `TransactionCanceledException`.
+    pub(crate) fn into_reason(self) -> Result<Reason, Self> {
+        let code = match self.kind {
+            ErrorKind::ConditionFailed => "ConditionalCheckFailed",
+            ErrorKind::Validation => "ValidationError",
+            _ => return Err(self),
+        };
+        Ok(Reason { code, message: self.message, item: self.item })
+    }
+
+    /// A transaction was cancelled: the reason of each of its actions that had one, in their order.
+    pub(crate) fn canceled(reasons: Vec<Option<Reason>>) -> Self {
+        let code = |reason: &Option<Reason>| reason.as_ref().map_or("None", |reason| reason.code);
+        let codes: Vec<&str> = reasons.iter().map(code).collect();
+        let message = format!(
+            "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+            codes.join(", ")
+        );
+        Self { reasons, ..Self::new(ErrorKind::TransactionCanceled, message) }
     }
 
     /// An item operation on a table that is not there; DynamoDB does not repeat the name.
@@ -124,7 +198,21 @@ impl ApiError {
         let mut out = Vec::with_capacity(128 + self.message.len());
         out.extend_from_slice(b"{\"__type\":\"");
         out.extend_from_slice(self.kind.type_name().as_bytes());
-        out.extend_from_slice(b"\",\"message\":");
+        out.extend_from_slice(b"\",");
+        if self.kind == ErrorKind::TransactionCanceled {
+            out.extend_from_slice(b"\"CancellationReasons\":[");
+            for (index, reason) in self.reasons.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                match reason {
+                    Some(reason) => reason.write(&mut out),
+                    None => out.extend_from_slice(br#"{"Code":"None"}"#),
+                }
+            }
+            out.extend_from_slice(b"],");
+        }
+        out.extend_from_slice(format!("\"{}\":", self.kind.message_member()).as_bytes());
         out.extend_from_slice(&serde_json::to_vec(&self.message).unwrap_or_default());
         if let Some(item) = &self.item {
             out.extend_from_slice(b",\"Item\":");

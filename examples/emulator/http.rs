@@ -9,7 +9,9 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use crate::calls::{Emulator, Failure};
+use crate::control::{CONTROL_PATH, Refusal};
 use crate::error::{ApiError, ErrorKind};
+use crate::visible::Receipts;
 
 /// The largest request body that is read. AWS API reference: BatchWriteItem takes 16 MB.
 pub const MAX_BODY_BYTES: usize = 16 << 20;
@@ -22,12 +24,16 @@ const EXPOSED: &str = "x-amzn-requestid, x-amzn-errortype, x-amz-crc32, date";
 ///
 /// `POST` carries an operation in `X-Amz-Target`, for the tables (`DynamoDB_20120810.`)
 /// and for their streams (`DynamoDBStreams_20120810.`) alike. `GET` gets a word of
-/// welcome, `OPTIONS` what a browser wants to know.
+/// welcome, `OPTIONS` what a browser wants to know. What lies under [`CONTROL_PATH`] goes to
+/// [`Emulator::control`].
 pub async fn respond<B>(emulator: &Emulator, request: Request<B>) -> Response<Full<Bytes>>
 where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    if *request.method() != Method::OPTIONS && request.uri().path().starts_with(CONTROL_PATH) {
+        return control(emulator, request).await;
+    }
     match *request.method() {
         Method::POST => {}
         Method::GET | Method::HEAD => return welcome(request.headers()),
@@ -55,10 +61,37 @@ where
         Ok(body) => body,
         Err(error) => return failure(error.into()),
     };
-    match emulator.call(target, &body, header("host").unwrap_or("localhost")) {
+    let mut receipts = Receipts::default();
+    let host = header("host").unwrap_or("localhost");
+    let answer = emulator.carry_out(target, &body, host, &mut receipts);
+    receipts.seen().await;
+    match answer {
         Ok(answer) => json(StatusCode::OK, answer),
         Err(refused) => failure(refused),
     }
+}
+
+/// Answers one request of the control API.
+async fn control<B>(emulator: &Emulator, request: Request<B>) -> Response<Full<Bytes>>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (parts, body) = request.into_parts();
+    let path = &parts.uri.path()[CONTROL_PATH.len()..];
+    let mut receipts = Receipts::default();
+    let answer = match read(body).await {
+        Ok(body) => emulator.carry_out_control(parts.method.as_str(), path, &body, &mut receipts),
+        Err(error) => Err(Refusal::Unread(error.status(), error.message().to_owned()).into()),
+    };
+    receipts.seen().await;
+    let mut response = match answer {
+        Ok(answer) => json(StatusCode::OK, answer),
+        Err(refused) => failure(refused),
+    };
+    let plain = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
 }
 
 async fn read<B>(body: B) -> Result<Bytes, ApiError>

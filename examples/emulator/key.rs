@@ -5,7 +5,7 @@ use std::fmt;
 
 use streamcore::model::{AttributeValue, Attributes};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorKind};
 use crate::number::Decimal;
 
 /// The types that a key attribute can have.
@@ -163,11 +163,14 @@ fn check_content(part: &KeyPart, value: &AttributeValue) -> Result<(), ApiError>
         _ => return Ok(()),
     };
     if bytes == 0 {
-        return Err(ApiError::validation(format!(
-            "One or more parameter values are not valid. The AttributeValue for a key attribute \
-             cannot contain an empty {what} value. Key: {}",
-            part.name
-        )));
+        return Err(ApiError::new(
+            ErrorKind::EmptyKey,
+            format!(
+                "One or more parameter values are not valid. The AttributeValue for a key attribute \
+                 cannot contain an empty {what} value. Key: {}",
+                part.name
+            ),
+        ));
     }
     Ok(())
 }

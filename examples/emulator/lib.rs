@@ -5,9 +5,12 @@
 //! [`Emulator`] answers operations and knows nothing of HTTP; [`serve`] puts it on a
 //! socket. To host streams elsewhere, take the one and leave the other.
 //!
-//! Left out, and refused rather than ignored where a client could tell the difference: transactions,
-//! PartiQL, time to live, changes of indexes after CreateTable, and the parameters that expressions have
-//! replaced (`Expected`, `KeyConditions`, filters; `AttributeUpdates` and `AttributesToGet` work).
+//! What AWS does by itself, at its own times, is done by hand under [`CONTROL_PATH`]: shards are rolled,
+//! split and closed, and the clock is turned, if it is a manual one ([`Config::manual_clock`]).
+//!
+//! Left out, and refused rather than ignored where a client could tell the difference: PartiQL,
+//! changes of indexes after CreateTable, and the parameters that expressions have replaced
+//! (`Expected`, `KeyConditions`, filters; `AttributeUpdates` and `AttributesToGet` work).
 //! Reserved words may be used as names. Capacity is neither enforced nor reported.
 //!
 //! ```
@@ -20,12 +23,17 @@
 
 mod admin;
 mod calls;
+mod clock;
+mod control;
+mod control_streams;
 mod error;
 mod expr;
 mod http;
 mod item;
+mod items;
 mod key;
 mod key_condition;
+mod locked;
 mod lookup;
 mod number;
 mod pages;
@@ -36,8 +44,15 @@ mod schema;
 mod server;
 mod table;
 mod tables;
+mod tokens;
+mod transact;
+mod transact_get;
+mod ttl;
+mod visible;
 mod write;
 
 pub use calls::{Config, Emulator, Failure};
+pub use clock::{LAST_MS, Refused, read_time};
+pub use control::CONTROL_PATH;
 pub use http::{MAX_BODY_BYTES, respond};
 pub use server::serve;

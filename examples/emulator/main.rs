@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use streamcore_emulator::{Config, Emulator, serve};
+use streamcore::stream::ManualClock;
+use streamcore_emulator::{CONTROL_PATH, Config, Emulator, read_time, serve};
 use tokio::net::TcpListener;
 
 #[global_allocator]
@@ -24,6 +25,18 @@ struct Arguments {
     /// The region in ARNs and records.
     #[arg(long, default_value = "us-east-1", value_parser = region)]
     region: String,
+    /// How many shards each new stream begins with.
+    #[arg(long, default_value_t = 1, value_parser = shards)]
+    shards: usize,
+    /// Start at this time (ISO 8601 in UTC, or milliseconds since the Unix epoch), and let the clock
+    /// stand still until it is turned: POST /_streams/api/clock {"advanceMs": 60000}
+    #[arg(long, value_name = "TIME", value_parser = read_time)]
+    manual_clock: Option<u64>,
+}
+
+fn shards(text: &str) -> Result<usize, String> {
+    let given = text.parse().ok().filter(|shards| (1..=4096).contains(shards));
+    given.ok_or_else(|| "a stream begins with 1 to 4096 shards".to_owned())
 }
 
 fn region(text: &str) -> Result<String, String> {
@@ -52,7 +65,7 @@ fn complain(message: &str) -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let Arguments { host, port, region } = arguments;
+    let Arguments { host, port, region, shards, manual_clock } = arguments;
     let listener = TcpListener::bind((host.as_str(), port)).await.map_err(|error| {
         let hint = if error.kind() == std::io::ErrorKind::AddrInUse {
             "; something listens there already: choose another with --port"
@@ -64,7 +77,9 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let stop = signals()?;
     greet(address, &region);
-    let emulator = Arc::new(Emulator::new(Config { region, ..Config::default() }));
+    let manual_clock = manual_clock.map(|ms| Arc::new(ManualClock::at_ms(ms)));
+    let config = Config { region, shards, manual_clock, ..Config::default() };
+    let emulator = Arc::new(Emulator::new(config));
     serve(listener, emulator, stop).await.map_err(|error| error.to_string())?;
     println!("stopped.");
     Ok(())
@@ -115,6 +130,8 @@ Any credentials will do, and any region (this one calls itself {region}). Next:
 or, from Python:
 
   boto3.client(\"dynamodbstreams\", endpoint_url=\"http://{address}\", region_name=\"{region}\")
+
+Shards are rolled and split, and a manual clock is turned, under http://{address}{CONTROL_PATH}
 ",
         version = env!("CARGO_PKG_VERSION"),
     );

@@ -48,7 +48,7 @@ const MAX_BATCH: usize = 100;
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 /// The projection of a request that binds no values.
-fn projection(
+pub(crate) fn projection(
     expression: Option<&str>,
     attributes: Option<&[String]>,
     names: Option<BTreeMap<String, String>>,

@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio::time;
+use tokio::{task, time};
 
 use crate::calls::Emulator;
 use crate::http::respond;
@@ -22,8 +22,29 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The rest after an `accept` that failed, for want of file descriptors as a rule.
 const REST: Duration = Duration::from_millis(20);
 
+/// How often items expire by the system's clock.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// Lets items expire, for ever. A manual clock does so itself, when it is turned.
+async fn expire(emulator: Arc<Emulator>) {
+    let mut ticks = time::interval(EXPIRE_EVERY);
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let emulator = Arc::clone(&emulator);
+        match task::spawn_blocking(move || emulator.expire()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(fault)) => {
+                eprintln!("items did not expire: {}", String::from_utf8_lossy(&fault.body));
+            }
+            Err(fault) => eprintln!("items did not expire: {fault}"),
+        }
+    }
+}
+
 /// Serves `emulator` on `listener` until `shutdown` is ready; then takes no more
-/// connections, lets the requests in flight finish (for at most ten seconds), and returns.
+/// connections, lets the requests in flight finish (for at most ten seconds), and returns. Meanwhile items
+/// expire each second, unless the clock is a manual one.
 ///
 /// # Errors
 ///
@@ -37,6 +58,11 @@ pub async fn serve(
     http.pipeline_flush(true);
     let connections = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
+    // Ends with this call, however it ends.
+    let mut background = task::JoinSet::new();
+    if emulator.config.manual_clock.is_none() {
+        background.spawn(expire(Arc::clone(&emulator)));
+    }
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -57,12 +83,13 @@ pub async fn serve(
             async move { Ok::<_, Infallible>(respond(&emulator, request).await) }
         });
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
+        task::spawn(async move {
             // What can fail is the client's end of the connection, which is no news.
             let _ = connection.await;
         });
     }
     drop(listener);
+    drop(background);
     time::timeout(GRACE, connections.shutdown()).await.map_err(|_| {
         io::Error::new(io::ErrorKind::TimedOut, "requests still in flight were cut off")
     })

@@ -5,23 +5,25 @@
 //! goes into the stream inside that lock, so the changes of one item reach the
 //! stream in the order in which they happened to the item.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, MutexGuard};
 use streamcore::Stream;
-use streamcore::model::{
-    AttributeValue, Attributes, Change, Image, SequenceNumber, StreamViewType,
-};
+use streamcore::model::{AttributeValue, Attributes, Change, Image, StreamViewType};
 
 use crate::error::{ApiError, ErrorKind};
+use crate::items::Items;
 use crate::key::{ItemKey, type_name};
 use crate::schema::{Schema, Tag, Throughput};
+use crate::visible::{Outlet, Receipt, Receipts};
 
 /// Locks per table.
 pub(crate) const SHARDS: usize = 64;
+/// So many items expire under one lock before others get their turn.
+const EXPIRE_AT_ONCE: usize = 256;
 
 /// A table and its items.
 pub(crate) struct Table {
@@ -33,8 +35,8 @@ pub(crate) struct Table {
     /// What `UpdateTable` and tagging change; its lock also orders them.
     pub(crate) settings: Mutex<Settings>,
     /// Where changes go. Read by every write, without a lock.
-    pub(crate) stream: ArcSwapOption<Stream>,
-    shards: Box<[Mutex<Shard>]>,
+    pub(crate) stream: ArcSwapOption<Outlet>,
+    shards: Box<[Mutex<Items>]>,
 }
 
 /// The part of a table's description that can change.
@@ -45,6 +47,8 @@ pub(crate) struct Settings {
     /// The newest stream; its name stays after it is disabled.
     pub(crate) latest_stream: Option<LatestStream>,
     pub(crate) tags: Vec<Tag>,
+    /// The attribute that says when an item expires.
+    pub(crate) time_to_live: Option<String>,
 }
 
 /// What a table's description says of its newest stream.
@@ -65,12 +69,6 @@ impl LatestStream {
     }
 }
 
-#[derive(Default)]
-struct Shard {
-    items: BTreeMap<Box<[u8]>, Image>,
-    bytes: u64,
-}
-
 /// What becomes of an item.
 pub(crate) enum Next {
     Put(Image),
@@ -78,24 +76,9 @@ pub(crate) enum Next {
 }
 
 /// A change that has happened.
-#[must_use = "the change is acknowledged only after `wait`"]
 pub(crate) struct Written {
     pub(crate) old: Option<Image>,
     pub(crate) new: Option<Image>,
-    record: Option<(Stream, SequenceNumber)>,
-}
-
-impl Written {
-    /// Returns once every reader of the stream can see the change. Blocks for as long as
-    /// writers that were ahead of this one need to finish: normally not at all.
-    pub(crate) fn wait(&self) -> Result<(), ApiError> {
-        let Some((stream, number)) = &self.record else {
-            return Ok(());
-        };
-        stream
-            .wait_visible(*number)
-            .map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))
-    }
 }
 
 impl Table {
@@ -115,7 +98,7 @@ impl Table {
             created_ms,
             schema,
             settings: Mutex::new(settings),
-            stream: ArcSwapOption::from_pointee(stream),
+            stream: ArcSwapOption::from_pointee(stream.map(Outlet::new)),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         }
     }
@@ -127,8 +110,13 @@ impl Table {
         hasher.finish() as usize % SHARDS
     }
 
+    /// The part of the table that holds the item of a key, if there is one.
+    pub(crate) fn part(&self, key: &ItemKey) -> &Mutex<Items> {
+        &self.shards[self.shard_of(key)]
+    }
+
     pub(crate) fn get(&self, key: &ItemKey) -> Option<Image> {
-        self.shards[self.shard_of(key)].lock().items.get(&key.bytes).cloned()
+        self.part(key).lock().get(&key.bytes).cloned()
     }
 
     /// Changes one item. `decide` sees what is there and says what shall be, or refuses.
@@ -136,13 +124,14 @@ impl Table {
     pub(crate) fn change(
         &self,
         key: ItemKey,
+        receipts: &mut Receipts,
         decide: impl FnOnce(Option<&Image>) -> Result<Next, ApiError>,
     ) -> Result<Written, ApiError> {
-        let mut shard = self.shards[self.shard_of(&key)].lock();
-        let old = shard.items.get(&key.bytes).cloned();
+        let mut shard = self.part(&key).lock();
+        let old = shard.get(&key.bytes).cloned();
         let change = match (decide(old.as_ref())?, old.clone()) {
             (Next::Delete, None) => {
-                return Ok(Written { old, new: None, record: None });
+                return Ok(Written { old, new: None });
             }
             (Next::Put(new), None) => Change::insert(new),
             (Next::Put(new), Some(old)) => Change::modify(old, new),
@@ -150,24 +139,52 @@ impl Table {
         };
         if change.is_no_op() {
             // The old image stays: it is equal, and shared with the stream already.
-            return Ok(Written { new: old.clone(), old, record: None });
+            return Ok(Written { new: old.clone(), old });
         }
         let new = change.new_image().cloned();
-        let record = self.record(change)?;
-        shard.replace(key.bytes, old.as_ref(), new.clone());
-        Ok(Written { old, new, record })
+        self.record(change, receipts)?;
+        shard.set(key.bytes, new.clone());
+        Ok(Written { old, new })
     }
 
-    fn record(&self, change: Change) -> Result<Option<(Stream, SequenceNumber)>, ApiError> {
-        let guard = self.stream.load();
-        let Some(stream) = guard.as_deref() else {
-            return Ok(None);
-        };
-        match stream.put(change) {
-            Ok(number) => Ok(Some((stream.clone(), number))),
-            // Disabled since it was loaded: the write is one that came after.
-            Err(streamcore::Error::StreamClosed { .. }) => Ok(None),
-            Err(error) => Err(ApiError::new(ErrorKind::Internal, error.to_string())),
+    fn record(&self, change: Change, receipts: &mut Receipts) -> Result<(), ApiError> {
+        if let Some(outlet) = &*self.stream.load()
+            && let Some(receipt) = Receipt::put(outlet, change)?
+        {
+            receipts.add(receipt);
+        }
+        Ok(())
+    }
+
+    /// Writes the changes of a transaction into the stream. The caller has locked the items.
+    pub(crate) fn record_all(
+        &self,
+        changes: Vec<Change>,
+        receipts: &mut Receipts,
+    ) -> Result<(), ApiError> {
+        if let Some(outlet) = &*self.stream.load() {
+            Receipt::put_all(outlet, changes)?.into_iter().for_each(|one| receipts.add(one));
+        }
+        Ok(())
+    }
+
+    /// Whether the changes of this table go to `stream`.
+    pub(crate) fn writes_to(&self, stream: &Stream) -> bool {
+        self.stream.load().as_ref().is_some_and(|own| own.info().arn() == stream.info().arn())
+    }
+
+    /// Closes the stream and lets go of it; `false` if there is none. Waits for the writes that are under
+    /// way and keeps others out meanwhile, so a write is in the stream with all its records or with none.
+    pub(crate) fn end_stream(&self) -> bool {
+        // In the order of the array, which is that of addresses: see `transact`.
+        let _nobody_writes: Vec<MutexGuard<'_, Items>> =
+            self.shards.iter().map(Mutex::lock).collect();
+        match self.stream.swap(None) {
+            Some(stream) => {
+                stream.disable();
+                true
+            }
+            None => false,
         }
     }
 
@@ -184,7 +201,7 @@ impl Table {
             return;
         }
         let shard = self.shards[shard].lock();
-        let mut range = shard.items.range::<[u8], _>((low, high));
+        let mut range = shard.range(low, high);
         let next = || {
             if forward { range.next() } else { range.next_back() }
         };
@@ -198,8 +215,40 @@ impl Table {
     /// How many items there are, and their bytes.
     pub(crate) fn totals(&self) -> (usize, u64) {
         let shards = self.shards.iter().map(Mutex::lock);
-        let totals = |shard: MutexGuard<'_, Shard>| (shard.items.len(), shard.bytes);
+        let totals = |shard: MutexGuard<'_, Items>| (shard.len(), shard.bytes());
         shards.map(totals).fold((0, 0), |(n, b), (more, bytes)| (n + more, b + bytes))
+    }
+
+    /// Says by which attribute items expire from now on, if they do. The caller holds the settings.
+    pub(crate) fn set_expiry(&self, attribute: Option<&str>, now_s: u64) {
+        let attribute: Option<Arc<str>> = attribute.map(Arc::from);
+        for shard in &self.shards {
+            match &attribute {
+                Some(attribute) => shard.lock().begin_expiry(Arc::clone(attribute), now_s),
+                None => shard.lock().end_expiry(),
+            }
+        }
+    }
+
+    /// Deletes the items whose time has passed; returns how many.
+    pub(crate) fn expire(&self, now_s: u64, receipts: &mut Receipts) -> Result<usize, ApiError> {
+        let mut count = 0;
+        for shard in &self.shards {
+            loop {
+                let mut items = shard.lock();
+                let expired = items.expired(now_s, EXPIRE_AT_ONCE);
+                if expired.is_empty() {
+                    items.expired_until(now_s);
+                    break;
+                }
+                count += expired.len();
+                for (key, old) in expired {
+                    self.record(Change::remove(old).by_ttl(), receipts)?;
+                    items.set(key, None);
+                }
+            }
+        }
+        Ok(count)
     }
 
     /// Refuses an item that could not stand in an index for the type of a key attribute.
@@ -224,27 +273,19 @@ impl Table {
                     _ => false,
                 };
                 if empty {
-                    return Err(ApiError::validation(format!(
-                        "One or more parameter values are not valid. A value specified for a \
-                         secondary index key is not supported. The AttributeValue for a key \
-                         attribute cannot contain an empty value. IndexName: {}, IndexKey: {}",
-                        index.name, part.name
-                    )));
+                    return Err(ApiError::new(
+                        ErrorKind::EmptyKey,
+                        format!(
+                            "One or more parameter values are not valid. A value specified for a \
+                             secondary index key is not supported. The AttributeValue for a key \
+                             attribute cannot contain an empty value. IndexName: {}, IndexKey: {}",
+                            index.name, part.name
+                        ),
+                    ));
                 }
             }
         }
         Ok(())
-    }
-}
-
-impl Shard {
-    fn replace(&mut self, key: Box<[u8]>, old: Option<&Image>, new: Option<Image>) {
-        self.bytes -= old.map_or(0, Image::size_bytes);
-        self.bytes += new.as_ref().map_or(0, Image::size_bytes);
-        match new {
-            Some(new) => self.items.insert(key, new),
-            None => self.items.remove(&key),
-        };
     }
 }
 

@@ -78,10 +78,15 @@ impl Tables {
         let _making = self.making.lock();
         let table = self.named(given)?;
         self.by_name.pin().remove(&table.name);
-        if let Some(stream) = table.stream.swap(None) {
-            stream.disable();
-        }
+        table.end_stream();
         Ok(table)
+    }
+
+    /// All tables, by name.
+    pub(crate) fn all(&self) -> Vec<Arc<Table>> {
+        let mut tables: Vec<Arc<Table>> = self.by_name.pin().values().cloned().collect();
+        tables.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        tables
     }
 
     /// All names, in order.
@@ -117,7 +122,8 @@ pub(crate) fn open(
     let stream = StreamConfig::new(table, schema, view)
         .region(&config.region)
         .account(&config.account)
-        .created_ms(created_ms);
+        .created_ms(created_ms)
+        .shards(config.shards);
     store.register_stream(stream).map_err(internal)
 }
 

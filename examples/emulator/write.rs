@@ -11,18 +11,19 @@ use crate::error::ApiError;
 use crate::expr::{Bindings, Condition, LegacyUpdate, Projection, Update, from_legacy};
 use crate::key::ItemKey;
 use crate::table::{Next, Table};
+use crate::visible::Receipts;
 use crate::{item, request};
 
-/// The parameters of the three operations on one item.
+/// The parameters of the three operations on one item, and of the actions of transactions.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Write {
-    table_name: Option<String>,
-    item: Option<Attributes>,
-    key: Option<Attributes>,
-    update_expression: Option<String>,
+pub(crate) struct Write {
+    pub(crate) table_name: Option<String>,
+    pub(crate) item: Option<Attributes>,
+    pub(crate) key: Option<Attributes>,
+    pub(crate) update_expression: Option<String>,
     attribute_updates: Option<BTreeMap<String, LegacyUpdate>>,
-    condition_expression: Option<String>,
+    pub(crate) condition_expression: Option<String>,
     expression_attribute_names: Option<BTreeMap<String, String>>,
     expression_attribute_values: Option<Attributes>,
     return_values: Option<String>,
@@ -41,7 +42,7 @@ impl Write {
         Ok(request)
     }
 
-    fn bindings(&mut self) -> Result<Bindings, ApiError> {
+    pub(crate) fn bindings(&mut self) -> Result<Bindings, ApiError> {
         let expressions = self.condition_expression.is_some() || self.update_expression.is_some();
         let names = self.expression_attribute_names.take();
         Bindings::new(names, self.expression_attribute_values.take(), expressions)
@@ -63,7 +64,7 @@ impl Write {
         })
     }
 
-    fn guard<'v>(&self, bindings: &'v Bindings) -> Result<Guard<'v>, ApiError> {
+    pub(crate) fn guard<'v>(&self, bindings: &'v Bindings) -> Result<Guard<'v>, ApiError> {
         let read = |text: &String| bindings.condition(text, "ConditionExpression");
         let at = "returnValuesOnConditionCheckFailure";
         let word = self.return_values_on_condition_check_failure.as_deref();
@@ -84,13 +85,13 @@ enum Shown {
 }
 
 /// A condition, and what to tell when it fails.
-struct Guard<'v> {
+pub(crate) struct Guard<'v> {
     condition: Option<Condition<'v>>,
     show_old: bool,
 }
 
 impl Guard<'_> {
-    fn check(&self, old: Option<&Image>) -> Result<(), ApiError> {
+    pub(crate) fn check(&self, old: Option<&Image>) -> Result<(), ApiError> {
         let Some(condition) = &self.condition else {
             return Ok(());
         };
@@ -105,7 +106,11 @@ impl Guard<'_> {
 }
 
 impl Emulator {
-    pub(crate) fn put_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    pub(crate) fn put_item(
+        &self,
+        body: &[u8],
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, ApiError> {
         let mut request = Write::parse(body)?;
         let table = self.tables.of_items(request.table_name.as_deref())?;
         let item = request.item.take().ok_or_else(|| ApiError::required("item"))?;
@@ -114,15 +119,18 @@ impl Emulator {
         let guard = request.guard(&bindings)?;
         bindings.check_all_used()?;
         let (key, image) = prepare(&table, item)?;
-        let written = table.change(key, |old| {
+        let written = table.change(key, receipts, |old| {
             guard.check(old)?;
             Ok(Next::Put(image))
         })?;
-        written.wait()?;
         Ok(with_attributes(written.old.as_ref().filter(|_| shown == Shown::AllOld)))
     }
 
-    pub(crate) fn delete_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    pub(crate) fn delete_item(
+        &self,
+        body: &[u8],
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, ApiError> {
         let mut request = Write::parse(body)?;
         let table = self.tables.of_items(request.table_name.as_deref())?;
         let shown = request.shown(&["NONE", "ALL_OLD"])?;
@@ -130,15 +138,18 @@ impl Emulator {
         let guard = request.guard(&bindings)?;
         bindings.check_all_used()?;
         let key = table.schema.key.of_request(&item_key(request.key.take())?)?;
-        let written = table.change(key, |old| {
+        let written = table.change(key, receipts, |old| {
             guard.check(old)?;
             Ok(Next::Delete)
         })?;
-        written.wait()?;
         Ok(with_attributes(written.old.as_ref().filter(|_| shown == Shown::AllOld)))
     }
 
-    pub(crate) fn update_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    pub(crate) fn update_item(
+        &self,
+        body: &[u8],
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, ApiError> {
         let mut request = Write::parse(body)?;
         let table = self.tables.of_items(request.table_name.as_deref())?;
         let shown = request.shown(&["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"])?;
@@ -158,24 +169,14 @@ impl Emulator {
             (None, None) => Update::default(),
         };
         bindings.check_all_used()?;
-        if let Some(path) =
-            update.targets().find(|path| table.schema.key.contains(path.attribute()))
-        {
-            return Err(ApiError::invalid(format_args!(
-                "Cannot update attribute {}. This attribute is part of the key",
-                path.attribute()
-            )));
-        }
+        check_targets(&table, &update)?;
         let key_attributes = item_key(request.key.take())?;
         let key = table.schema.key.of_request(&key_attributes)?;
-        let written = table.change(key, |old| {
+        let written = table.change(key, receipts, |old| {
             guard.check(old)?;
-            let new = update.apply(old.map_or(&key_attributes, Image::attributes))?;
-            table.check_index_keys(&new)?;
-            Ok(Next::Put(item::image(new, item::UPDATE_TOO_LARGE)?))
+            updated(&table, &update, old, &key_attributes).map(Next::Put)
         })?;
-        written.wait()?;
-        let updated = |image: Option<&Image>| {
+        let touched = |image: Option<&Image>| {
             let projection = Projection::new(update.targets());
             let part = projection.apply(image?.attributes());
             (!part.is_empty()).then(|| Image::new(part))
@@ -185,14 +186,18 @@ impl Emulator {
                 Shown::Nothing => None,
                 Shown::AllOld => written.old,
                 Shown::AllNew => written.new,
-                Shown::UpdatedOld => updated(written.old.as_ref()),
-                Shown::UpdatedNew => updated(written.new.as_ref()),
+                Shown::UpdatedOld => touched(written.old.as_ref()),
+                Shown::UpdatedNew => touched(written.new.as_ref()),
             }
             .as_ref(),
         ))
     }
 
-    pub(crate) fn batch_write_item(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    pub(crate) fn batch_write_item(
+        &self,
+        body: &[u8],
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, ApiError> {
         let request: BatchWrite = request::parse(body)?;
         let tables = request.request_items.ok_or_else(|| ApiError::required("requestItems"))?;
         let count: usize = tables.values().map(Vec::len).sum();
@@ -237,12 +242,8 @@ impl Emulator {
                 changes.push((table.clone(), key, next));
             }
         }
-        let mut written = Vec::with_capacity(count);
         for (table, key, next) in changes {
-            written.push(table.change(key, |_| Ok(next))?);
-        }
-        for change in &written {
-            change.wait()?;
+            table.change(key, receipts, |_| Ok(next))?;
         }
         Ok(br#"{"UnprocessedItems":{}}"#.to_vec())
     }
@@ -276,9 +277,37 @@ struct DeleteRequest {
     key: Attributes,
 }
 
+/// Refuses an update of the key.
+pub(crate) fn check_targets(table: &Table, update: &Update<'_>) -> Result<(), ApiError> {
+    match update.targets().find(|path| table.schema.key.contains(path.attribute())) {
+        None => Ok(()),
+        Some(path) => Err(ApiError::invalid(format_args!(
+            "Cannot update attribute {}. This attribute is part of the key",
+            path.attribute()
+        ))),
+    }
+}
+
+/// The item that an update makes of what is there, or of its key alone.
+pub(crate) fn updated(
+    table: &Table,
+    update: &Update<'_>,
+    old: Option<&Image>,
+    key: &Attributes,
+) -> Result<Image, ApiError> {
+    let new = update.apply(old.map_or(key, Image::attributes))?;
+    table.check_index_keys(&new)?;
+    item::image(new, item::UPDATE_TOO_LARGE)
+}
+
 /// Checks an item that shall be put, and makes its image.
 fn prepare(table: &Table, mut item: Attributes) -> Result<(ItemKey, Image), ApiError> {
     item::normalize(&mut item)?;
+    checked(table, item)
+}
+
+/// The key and the image of an item that is normal already.
+pub(crate) fn checked(table: &Table, item: Attributes) -> Result<(ItemKey, Image), ApiError> {
     let key = table.schema.key.of_item(&item)?;
     table.check_index_keys(&item)?;
     Ok((key, item::image(item, item::PUT_TOO_LARGE)?))

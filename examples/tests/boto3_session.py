@@ -25,9 +25,9 @@ VIEWS = ["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"]
 class Emulator:
     """The process under test."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, *options):
         self.process = subprocess.Popen(
-            [binary, "--port", "0"], stdout=subprocess.PIPE, text=True
+            [binary, "--port", "0", *options], stdout=subprocess.PIPE, text=True
         )
         self.url = re.search(r"http://\S+", self.process.stdout.readline()).group()
 

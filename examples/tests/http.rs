@@ -198,4 +198,10 @@ fn a_port_in_use_and_a_bad_option_are_explained() {
     assert!(success && version.starts_with("emulator "), "{version}");
     assert!(!run(&["--port", "65536"]).0);
     assert!(!run(&["--region", "Nowhere!"]).0);
+    for shards in ["0", "4097", "many"] {
+        let (success, _, complaint) = run(&["--shards", shards]);
+        assert!(!success && complaint.contains("1 to 4096 shards"), "{complaint}");
+    }
+    let (success, _, complaint) = run(&["--manual-clock", "noon"]);
+    assert!(!success && complaint.contains("`noon` is no time from 1970 to 9999"), "{complaint}");
 }

@@ -4,6 +4,7 @@ mod common;
 
 use common::Client;
 use serde_json::{Value, json};
+use streamcore_emulator::Failure;
 
 /// A plain pseudo-random sequence: the same in every run.
 struct Dice(u64);
@@ -165,6 +166,64 @@ fn soup_of_tokens_is_answered_or_refused() {
         }
     }
     assert!(answered > 500 && refused > 500, "{answered} answered, {refused} refused");
+}
+
+/// Cuts a body off, and damages it, at every byte; refusals must be of the client's making.
+fn damage(body: &[u8], call: impl Fn(&[u8]) -> Result<Vec<u8>, Failure>) {
+    assert!(call(body).is_ok());
+    for end in 0..body.len() {
+        let failure = call(&body[..end]).expect_err("half a body");
+        assert_eq!(failure.status, 400);
+    }
+    let mut dice = Dice(5);
+    for at in 0..body.len() {
+        let mut damaged = body.to_vec();
+        let harm = b"{}[]\":,x\\\xff\0 5-";
+        damaged[at] = harm[dice.roll(harm.len())];
+        if let Err(failure) = call(&damaged) {
+            let said = String::from_utf8_lossy(&failure.body).into_owned();
+            assert!(matches!(failure.status, 400 | 404 | 409), "{said}");
+            assert!(serde_json::from_slice::<Value>(&failure.body).is_ok(), "{said}");
+        }
+    }
+}
+
+#[test]
+fn transactions_and_control_requests_take_any_damage() {
+    let client = Client::with_table_at(1_795_348_800_000);
+    let transaction = json!({
+        "ClientRequestToken": "token",
+        "TransactItems": [
+            { "Put": { "TableName": "things", "Item": { "pk": { "S": "a" }, "n": { "N": "1" } } } },
+            { "Update": {
+                "TableName": "things", "Key": { "pk": { "S": "b" } },
+                "UpdateExpression": "SET #n = :v", "ConditionExpression": "attribute_not_exists(x)",
+                "ExpressionAttributeNames": { "#n": "n" },
+                "ExpressionAttributeValues": { ":v": { "N": "2" } },
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            } },
+        ],
+    });
+    let read = json!({ "TransactItems": [{ "Get": {
+        "TableName": "things", "Key": { "pk": { "S": "a" } }, "ProjectionExpression": "n",
+    } }] });
+    let live = json!({
+        "TableName": "things", "TimeToLiveSpecification": { "Enabled": true, "AttributeName": "n" },
+    });
+    for (operation, request) in [("TransactWriteItems", transaction), ("TransactGetItems", read)] {
+        let target = format!("DynamoDB_20120810.{operation}");
+        damage(request.to_string().as_bytes(), |body| client.0.call(&target, body, "host"));
+    }
+    damage(live.to_string().as_bytes(), |body| {
+        // A table of its own for each: it can be turned on only once.
+        let client = Client::with_table();
+        client.0.call("DynamoDB_20120810.UpdateTimeToLive", body, "host")
+    });
+    let arn = client.stream_arn("things");
+    let open = client.0.store().describe_stream(&arn).expect("a stream").shards.remove(0);
+    let of_shard = json!({ "streamArn": arn, "shardId": open.shard_id.as_str() }).to_string();
+    damage(of_shard.as_bytes(), |body| client.0.control("POST", "roll", body));
+    damage(br#"{"advanceMs": 10}"#, |body| client.0.control("POST", "clock", body));
 }
 
 #[test]

@@ -3,7 +3,10 @@
 
 pub mod process;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use streamcore::stream::ManualClock;
 use streamcore_emulator::{Config, Emulator};
 
 /// An emulator and what one says to it.
@@ -12,6 +15,15 @@ pub struct Client(pub Emulator);
 impl Client {
     pub fn new() -> Self {
         Self(Emulator::new(Config::default()))
+    }
+
+    /// With a clock that stands still at this time, and a table `things` as of [`Client::with_table`].
+    pub fn with_table_at(now_ms: u64) -> Self {
+        let manual_clock = Some(Arc::new(ManualClock::at_ms(now_ms)));
+        let client = Self(Emulator::new(Config { manual_clock, ..Config::default() }));
+        client
+            .ok("CreateTable", table("things", &[("pk", "S", "HASH")], Some("NEW_AND_OLD_IMAGES")));
+        client
     }
 
     /// With a table `things` of partition key `pk` (a string), whose stream shows everything.

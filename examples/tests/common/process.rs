@@ -14,8 +14,14 @@ pub struct Process {
 impl Process {
     /// Starts it, and waits for the line that says that it is ready.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts it with options.
+    pub fn start_with(options: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_emulator"))
             .args(["--port", "0"])
+            .args(options)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the emulator starts");

@@ -1,4 +1,5 @@
 //! The official SDK's clients for an emulator, and its values as the library's own.
+#![allow(dead_code, reason = "each test uses what it needs")]
 
 use std::collections::HashMap;
 
