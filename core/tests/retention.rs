@@ -167,6 +167,37 @@ fn what_is_given_up_for_bytes_dies_at_once_also_in_a_segment_that_goes_on() {
 }
 
 #[test]
+fn a_page_gives_back_what_it_was_in_the_way_of() {
+    let stream = store(&clock()).register_stream(config("Orders")).unwrap();
+    let shard = first(&stream);
+    let images: Vec<Change> = (0..4).map(|id| change(id, 10)).collect();
+    images.iter().for_each(|change| assert!(stream.put(change.clone()).is_ok()));
+    let alive = || images.iter().filter(|change| change.new_image().unwrap().owners() > 1).count();
+    let page = stream.get_records(&shard, Position::new(3), ReadLimits::records(1)).unwrap();
+    stream.trim(&shard, Position::new(3)).unwrap();
+    assert_eq!(alive(), 4, "the page is in their segment");
+    drop(page);
+    assert_eq!(alive(), 1);
+}
+
+#[test]
+fn a_page_of_large_records_holds_them_and_no_segment() {
+    let stream = store(&clock()).register_stream(config("Orders")).unwrap();
+    let shard = first(&stream);
+    let images: Vec<Change> = (0..9).map(|id| change(id, 100_000)).collect();
+    images.iter().for_each(|change| assert!(stream.put(change.clone()).is_ok()));
+    let limits = ReadLimits { records: 1_000, bytes: 250_000 };
+    let page = stream.get_records(&shard, Position::new(1), limits).unwrap();
+    stream.trim(&shard, Position::new(9)).unwrap();
+    let alive: Vec<usize> =
+        (0..9).filter(|at| images[*at].new_image().unwrap().owners() > 1).collect();
+    assert_eq!((alive, stream.stats().shards[0].1.pins), (vec![1, 2], 0));
+    let read: Vec<_> = page.iter().map(|record| record.sequence_number().position()).collect();
+    assert_eq!(read, [Some(Position::new(1)), Some(Position::new(2))]);
+    assert_eq!((page.len(), page.next_position()), (2, Position::new(3)));
+}
+
+#[test]
 fn a_record_that_is_larger_than_the_bound_goes_by_itself() {
     let stream = store(&clock()).register_stream(config("Orders").retain_bytes(count(1_000)));
     let stream = stream.unwrap();

@@ -11,7 +11,7 @@
 //!
 //! # Who may do what
 //!
-//! Any trimmer tries to come in alone: an exchange of the pin word from exactly 0 to 1. It succeeds only if
+//! Any trimmer, and who has held a page of records for long, tries to come in alone: an exchange of the pin word from exactly 0 to 1. It succeeds only if
 //! no reader is inside, and then keeps other trimmers out until it has left. Readers are not kept out. They
 //! come in as always, and then look at the horizon:
 //!

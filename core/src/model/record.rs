@@ -11,7 +11,7 @@ use super::value::AttributeValue;
 use crate::error::Error;
 
 /// One change as a shard stores it. [`RecordRef`](super::RecordRef) shows it whole.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Record {
     created_ms: u64,
     new: Option<Image>,

@@ -9,7 +9,7 @@ use super::retention::Effort;
 use super::shard::{Shard, ShardHandle};
 use crate::error::Error;
 use crate::log::{Chunk, Position, Trimmed};
-use crate::model::RecordRef;
+use crate::model::{Record, RecordRef};
 use crate::sync::Arc;
 
 /// How much a page may hold. At least one record is always delivered, if there is one.
@@ -40,13 +40,25 @@ pub enum Continuation {
 
 /// Some consecutive records of a shard, readable in place until the page is dropped.
 ///
-/// It pins the segments that the records are in, holds up nobody, and may be kept across an `.await`.
+/// It pins the segments that the records are in, holds up nobody, and may be kept across an `.await`. A page
+/// of few, large records (if its bytes are limited) holds these records alone, and no segment.
 pub struct Page {
     stream: Stream,
     shard: Arc<Shard>,
-    chunks: SmallVec<[Chunk<ShardHandle>; 2]>,
+    held: Held,
     first: Position,
     continuation: Continuation,
+}
+
+/// From this size on records are worth sharing one by one: a segment may hold a thousand of them.
+const LARGE: u64 = 16 * 1024;
+
+/// How a page holds its records.
+enum Held {
+    /// In place, by pins.
+    Segments(SmallVec<[Chunk<ShardHandle>; 2]>),
+    /// One by one, sharing their images.
+    Records(Vec<(Position, Record)>),
 }
 
 impl Stream {
@@ -94,7 +106,8 @@ impl Stream {
             }
         }
         let continuation = self.continuation(&shard, reading.next);
-        Ok(Page { stream: self.clone(), shard, chunks: reading.chunks, first: from, continuation })
+        let held = reading.hold(limits.bytes);
+        Ok(Page { stream: self.clone(), shard, held, first: from, continuation })
     }
 
     fn continuation(&self, shard: &Shard, next: Position) -> Continuation {
@@ -142,6 +155,17 @@ impl Reading {
         room
     }
 
+    /// What has been read, `allowed` bytes of it at the most.
+    fn hold(self, allowed: u64) -> Held {
+        let records = self.chunks.iter().map(Chunk::len).sum::<usize>() as u64;
+        let is_large = allowed < u64::MAX && (allowed - self.limits.bytes) / LARGE > records;
+        if !is_large {
+            return Held::Segments(self.chunks);
+        }
+        let records = self.chunks.iter().flatten();
+        Held::Records(records.map(|(position, record)| (position, record.clone())).collect())
+    }
+
     /// How many records of the chunk fit into the bytes that are left; the page's first always does.
     fn fitting(&mut self, chunk: &Chunk<ShardHandle>) -> usize {
         let mut fitting = 0;
@@ -161,24 +185,32 @@ impl Reading {
 impl Page {
     /// The records in order.
     pub fn iter(&self) -> impl Iterator<Item = RecordRef<'_>> {
-        self.chunks.iter().flatten().map(|(position, record)| {
+        let (chunks, records) = match &self.held {
+            Held::Segments(chunks) => (&chunks[..], &[][..]),
+            Held::Records(records) => (&[][..], &records[..]),
+        };
+        let records = records.iter().map(|(position, record)| (*position, record));
+        chunks.iter().flatten().chain(records).map(|(position, record)| {
             RecordRef::new(self.stream.info(), record, self.shard.number(position))
         })
     }
 
     /// The number of records.
     pub fn len(&self) -> usize {
-        self.chunks.iter().map(Chunk::len).sum()
+        match &self.held {
+            Held::Segments(chunks) => chunks.iter().map(Chunk::len).sum(),
+            Held::Records(records) => records.len(),
+        }
     }
 
     /// Whether there is no record.
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.len() == 0
     }
 
     /// Where to go on reading: behind the last record, or where this page began if it is empty.
     pub fn next_position(&self) -> Position {
-        self.chunks.last().map_or(self.first, Chunk::next_position)
+        self.first.plus(self.len() as u64)
     }
 
     /// What comes after this page.
@@ -196,6 +228,18 @@ impl Page {
         match self.continuation {
             Continuation::At(position) => Some(self.stream.token_at(&self.shard, position)),
             Continuation::End => None,
+        }
+    }
+}
+
+impl Drop for Page {
+    /// Gives back what was given up while the page was in the way of it.
+    fn drop(&mut self) {
+        if let Held::Segments(chunks) = &mut self.held
+            && !chunks.is_empty()
+        {
+            chunks.clear();
+            self.shard.log.hollow_out(self.shard.log.earliest());
         }
     }
 }
