@@ -273,10 +273,26 @@ mod tests {
         let stream = stream();
         roll(&stream);
         unlist(&stream, 0);
-        let next = SequenceNumber::starting(0);
         let forged = format!("shardId-{:020}-00000000", stream.now_ms());
-        let checkpoints = Checkpoints::new([(forged.clone(), next)]).unwrap();
-        let refused = stream.consume(checkpoints).unwrap_err();
-        assert!(matches!(refused, Error::ShardNotFound { shard, .. } if *shard == *forged));
+        let of_the_future = ShardId::new(stream.info(), 2, stream.now_ms()).to_string();
+        for (ordinal, name) in [(0, forged), (2, of_the_future)] {
+            let parts = [(name.clone(), SequenceNumber::starting(ordinal))];
+            let refused = stream.consume(Checkpoints::new(parts).unwrap()).unwrap_err();
+            assert!(matches!(refused, Error::ShardNotFound { shard, .. } if *shard == *name));
+        }
+    }
+
+    #[test]
+    fn children_are_listed_before_a_consumer_names_them() {
+        let stream = stream();
+        let mut consumer = stream.consume(ConsumerStart::TrimHorizon).unwrap();
+        let parent = stream.shard_by_ordinal(0).unwrap();
+        // Another thread was suspended between sealing the shard and listing what comes after it.
+        let child = stream.make_shard(parent.range, Some(parent.id.clone()));
+        parent.log.seal(Successor::Children([child].into_iter().collect()));
+        assert_eq!(stream.describe().shards.len(), 1);
+        assert_eq!(read(&mut consumer), Ok(vec![]));
+        let listed = stream.describe().shards;
+        assert!(consumer.shards().eq([&listed[1].shard_id]));
     }
 }
