@@ -69,6 +69,13 @@ pub enum Error {
         /// How long iterators live, in milliseconds.
         life_ms: u64,
     },
+    /// A text, or its parts, are no checkpoints of a consumer.
+    InvalidCheckpoints {
+        /// The part that is malformed, or the beginning of it.
+        given: Box<str>,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// A limit is out of range.
     InvalidLimit {
         /// The limit.
@@ -146,6 +153,9 @@ impl fmt::Display for Error {
             }
             Self::ExpiredIterator { age_ms, life_ms } => {
                 write!(f, "the shard iterator is {age_ms} ms old; iterators live {life_ms} ms")
+            }
+            Self::InvalidCheckpoints { given, problem } => {
+                write!(f, "no checkpoints: {problem}; given was `{given}`")
             }
             Self::InvalidLimit { given, allowed } => {
                 write!(f, "the limit {given} is not from {} to {}", allowed.start(), allowed.end())

@@ -21,6 +21,7 @@
 mod append;
 mod cursor;
 mod directory;
+mod hollow;
 pub mod implementation;
 #[expect(clippy::module_inception, reason = "the log is what this module is named after")]
 mod log;

@@ -5,25 +5,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroU64;
 use std::ops::Bound;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
-use std::time::Duration;
 
 use crate::error::Error;
-use crate::log::{LogOptions, Position};
-use crate::model::{Change, KeySchema, SequenceNumber, StreamArn, StreamInfo, StreamViewType};
+use crate::log::Position;
+use crate::model::{Change, SequenceNumber, StreamArn};
 use crate::stream::{
-    Clock, Context, Page, ReadLimits, Stream, StreamDescription, StreamStats, SystemClock, arn_of,
+    Context, Page, ReadLimits, StoreLedger, Stream, StreamDescription, StreamStats, arn_of,
 };
+
+mod config;
+
+pub use config::{StoreBuilder, StreamConfig};
 
 /// The longest page of [`Store::list_streams`], and the default.
 ///
 /// Source: Amazon DynamoDB Streams API Reference, `ListStreams`, `Limit`.
 pub const LIST_LIMIT: usize = 100;
-
-/// So many shards a stream may begin with.
-const MAX_SHARDS: usize = 4096;
 
 /// Streams by ARN: the counterpart of a DynamoDB endpoint. A handle; clones share the store.
 ///
@@ -77,11 +76,15 @@ impl Store {
 
     /// A store set up by hand.
     pub fn builder() -> StoreBuilder {
-        StoreBuilder {
-            clock: Arc::new(SystemClock),
-            iterator_key: None,
-            read_patience: Duration::from_micros(100),
-        }
+        StoreBuilder::new()
+    }
+
+    fn with_context(context: Context) -> Self {
+        Self(Arc::new(Inner {
+            by_arn: papaya::HashMap::with_hasher(foldhash::fast::RandomState::default()),
+            listed: RwLock::new(BTreeMap::new()),
+            context: Arc::new(context),
+        }))
     }
 
     /// The store of the whole process, made on first use.
@@ -100,14 +103,14 @@ impl Store {
     ///
     /// Blocks other registrations and listings for a moment; neither puts nor reads.
     pub fn register_stream(&self, config: StreamConfig) -> Result<Stream, Error> {
-        let (shards, log) = (config.checked_shards()?, config.log);
+        let (shards, settings) = (config.checked_shards()?, config.settings());
         let info = config.into_info(self.now_ms())?;
         let key = ListKey::of(info.arn());
         let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = listed.get(&key) {
             return Ok(known.clone());
         }
-        let stream = Stream::create(info, shards, log, Arc::clone(&self.0.context));
+        let stream = Stream::create(info, shards, settings, Arc::clone(&self.0.context));
         self.0.by_arn.pin().insert(Arc::clone(&key.arn), stream.clone());
         listed.insert(key, stream.clone());
         Ok(stream)
@@ -124,8 +127,15 @@ impl Store {
 
     fn with_stream<R>(&self, arn: &str, f: impl FnOnce(&Stream) -> R) -> Result<R, Error> {
         let streams = self.0.by_arn.pin();
-        let stream = streams.get(arn).ok_or_else(|| Error::StreamNotFound { arn: arn.into() })?;
-        Ok(f(stream))
+        match streams.get(arn) {
+            Some(stream) if !stream.is_gone() => Ok(f(stream)),
+            Some(_) => {
+                // It was disabled a day ago; its memory comes back now.
+                let _ = self.remove(arn);
+                Err(Error::StreamNotFound { arn: arn.into() })
+            }
+            None => Err(Error::StreamNotFound { arn: arn.into() }),
+        }
     }
 
     /// Stores a change in the stream of an ARN, and returns its number. A host that keeps the
@@ -226,7 +236,8 @@ impl Store {
         let mut rest = listed
             .range((from, Bound::Unbounded))
             .take_while(|(key, _)| table.is_none_or(|table| *key.table == *table))
-            .map(|(_, stream)| stream);
+            .map(|(_, stream)| stream)
+            .filter(|stream| !stream.is_gone());
         let streams: Vec<Stream> = rest.by_ref().take(limit).cloned().collect();
         Ok(StreamList { more: rest.next().is_some(), streams })
     }
@@ -242,15 +253,42 @@ impl Store {
     ///
     /// Blocks other registrations and listings for a moment; neither puts nor reads.
     pub fn remove_stream(&self, arn: &str) -> Result<(), Error> {
-        let stream = self.stream(arn)?;
+        self.stream(arn)?;
+        self.remove(arn)
+    }
+
+    #[cold]
+    fn remove(&self, arn: &str) -> Result<(), Error> {
+        let key = ListKey::of(&StreamArn::parse(arn)?);
         let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
-        let known = listed.remove(&ListKey::of(stream.info().arn()));
+        let known = listed.remove(&key);
         let known = known.ok_or_else(|| Error::StreamNotFound { arn: arn.into() })?;
         self.0.by_arn.pin().remove(arn);
         drop(listed);
         known.disable();
         known.clear();
         Ok(())
+    }
+
+    /// Does what is due by the clock in all streams: gives up old records, rolls old shards, forgets those
+    /// that closed a day ago, and removes streams that were disabled a day ago. Puts and readers do
+    /// it for the streams that they come to, so this is for those that nobody comes to; call it
+    /// every minute, or after turning a clock by hand.
+    ///
+    /// # Progress
+    ///
+    /// Costs a look at each shard. Blocks registrations and listings for a moment, if there is something
+    /// to remove; neither puts nor reads.
+    pub fn maintain(&self) {
+        let now_ms = self.now_ms();
+        let streams: Vec<Stream> = self.0.by_arn.pin().values().cloned().collect();
+        for stream in streams {
+            if stream.is_gone() {
+                let _ = self.remove(stream.info().arn().as_str());
+            } else {
+                stream.maintain(now_ms);
+            }
+        }
     }
 
     /// Figures of all streams at about one moment, by ARN. Costs a look at each shard.
@@ -261,6 +299,7 @@ impl Store {
                 .iter()
                 .map(|(arn, stream)| (Arc::clone(arn), stream.stats()))
                 .collect(),
+            bytes: self.0.context.ledger.as_ref().map_or(0, StoreLedger::bytes),
         }
     }
 
@@ -297,152 +336,6 @@ pub struct StreamList {
 pub struct StoreStats {
     /// One entry per stream, by ARN, in no order.
     pub streams: Vec<(Arc<str>, StreamStats)>,
-}
-
-/// Sets up a [`Store`].
-#[must_use = "`build` makes the store"]
-pub struct StoreBuilder {
-    clock: Arc<dyn Clock>,
-    iterator_key: Option<[u8; 16]>,
-    read_patience: Duration,
-}
-
-impl StoreBuilder {
-    /// Where the time comes from; the system's clock by default.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// The secret that shard iterators are authenticated with; a random one by default.
-    pub fn iterator_key(mut self, key: [u8; 16]) -> Self {
-        self.iterator_key = Some(key);
-        self
-    }
-
-    /// How long a read waits for puts that were in flight when it began; 100 microseconds by default.
-    pub fn read_patience(mut self, patience: Duration) -> Self {
-        self.read_patience = patience;
-        self
-    }
-
-    /// Makes the store.
-    ///
-    /// # Panics
-    ///
-    /// When the operating system has no random bytes to give.
-    pub fn build(self) -> Store {
-        let context = Context {
-            clock: self.clock,
-            iterator_key: self.iterator_key.unwrap_or_else(random),
-            incarnation: u64::from_le_bytes(random()),
-            read_patience: self.read_patience,
-        };
-        Store(Arc::new(Inner {
-            by_arn: papaya::HashMap::with_hasher(foldhash::fast::RandomState::default()),
-            listed: RwLock::new(BTreeMap::new()),
-            context: Arc::new(context),
-        }))
-    }
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    bytes
-}
-
-/// A stream to be registered.
-#[derive(Debug, Clone)]
-#[must_use = "`Store::register_stream` adds the stream"]
-pub struct StreamConfig {
-    naming: Naming,
-    key_schema: KeySchema,
-    view_type: StreamViewType,
-    shards: usize,
-    log: LogOptions,
-}
-
-#[derive(Debug, Clone)]
-enum Naming {
-    Arn(StreamArn),
-    Parts { table: String, region: String, account: String, created_ms: Option<u64> },
-}
-
-impl StreamConfig {
-    /// A stream of a table, enabled now, with one shard, in `us-east-1` and account `000000000000`.
-    pub fn new(table: impl Into<String>, key_schema: KeySchema, view_type: StreamViewType) -> Self {
-        let naming = Naming::Parts {
-            table: table.into(),
-            region: "us-east-1".to_owned(),
-            account: "000000000000".to_owned(),
-            created_ms: None,
-        };
-        Self { naming, key_schema, view_type, shards: 1, log: LogOptions::new() }
-    }
-
-    /// A stream whose ARN is given; its label says when it was enabled.
-    pub fn with_arn(arn: StreamArn, key_schema: KeySchema, view_type: StreamViewType) -> Self {
-        Self { naming: Naming::Arn(arn), key_schema, view_type, shards: 1, log: LogOptions::new() }
-    }
-
-    /// The region in the ARN. Changes nothing when the ARN was given.
-    pub fn region(mut self, to: impl Into<String>) -> Self {
-        if let Naming::Parts { region, .. } = &mut self.naming {
-            *region = to.into();
-        }
-        self
-    }
-
-    /// The account in the ARN: twelve digits. Changes nothing when the ARN was given.
-    pub fn account(mut self, to: impl Into<String>) -> Self {
-        if let Naming::Parts { account, .. } = &mut self.naming {
-            *account = to.into();
-        }
-        self
-    }
-
-    /// When the stream was enabled, in milliseconds since the Unix epoch; the label in the ARN. Changes
-    /// nothing when the ARN was given.
-    pub fn created_ms(mut self, to: u64) -> Self {
-        if let Naming::Parts { created_ms, .. } = &mut self.naming {
-            *created_ms = Some(to);
-        }
-        self
-    }
-
-    /// How many shards the stream begins with: 1 to 4096.
-    pub fn shards(mut self, shards: usize) -> Self {
-        self.shards = shards;
-        self
-    }
-
-    /// Each shard keeps at least its last `count` records, and gives up older ones while it is put to;
-    /// everything is kept by default.
-    pub fn retain_last(mut self, count: NonZeroU64) -> Self {
-        self.log = self.log.retain_last(count);
-        self
-    }
-
-    fn checked_shards(&self) -> Result<u32, Error> {
-        let allowed = 1..=MAX_SHARDS;
-        if allowed.contains(&self.shards) {
-            Ok(self.shards as u32)
-        } else {
-            Err(Error::InvalidLimit { given: self.shards, allowed })
-        }
-    }
-
-    fn into_info(self, now_ms: u64) -> Result<StreamInfo, Error> {
-        match self.naming {
-            Naming::Arn(arn) => Ok(StreamInfo::with_arn(arn, self.key_schema, self.view_type)),
-            Naming::Parts { table, region, account, created_ms } => {
-                StreamInfo::builder(table, self.key_schema, self.view_type)
-                    .region(region)
-                    .account(account)
-                    .created_ms(created_ms.unwrap_or(now_ms))
-                    .build()
-            }
-        }
-    }
+    /// What all records take, in bytes, as the store's bound on memory counts it; 0 if there is none.
+    pub bytes: u64,
 }

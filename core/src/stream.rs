@@ -6,21 +6,27 @@
 //! one thread's short cut.
 
 mod clock;
+mod consume;
 mod context;
 mod cursor;
 mod handle;
+mod ledger;
 mod lineage;
 mod page;
 mod put;
+mod retention;
 mod routing;
 mod shard;
 mod token;
 mod topology;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use consume::{Checkpoints, Consumer, ConsumerStart, Gap, NextChange};
 pub(crate) use context::Context;
 pub use cursor::{NextRecord, ShardCursor};
+pub(crate) use handle::Settings;
 pub use handle::{ShardInfo, Stream, StreamDescription, StreamStats};
+pub(crate) use ledger::StoreLedger;
 pub use page::{Continuation, Page, ReadLimits};
 pub use put::Writer;
 pub use routing::HashRange;

@@ -121,6 +121,19 @@ fn a_cursor_walks_over_all_borders_forth_and_back() {
 }
 
 #[test]
+fn a_cursor_that_goes_back_lets_go_of_its_segment() {
+    let log = Log::<u64>::new();
+    (0..50_000).for_each(|value| assert!(log.append(value).is_ok()));
+    let mut cursor = log.cursor(Position::new(40_000));
+    assert!(matches!(cursor.next(), Ok(Next::Record(..))));
+    cursor.seek(Position::new(100));
+    assert_eq!(log.stats().pins, 0);
+    // Nor does it hold the later segment beside the one that a chunk of it is in.
+    drop(cursor.next_chunk(10).unwrap());
+    assert_eq!((cursor.position(), log.stats().pins), (Position::new(110), 0));
+}
+
+#[test]
 fn a_cursor_delivers_what_it_holds_and_then_says_what_was_trimmed() {
     let log = Log::<u64>::new();
     for value in 0..10_000 {

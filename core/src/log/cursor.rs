@@ -18,7 +18,8 @@
 //!
 //! [`Cursor::next`] is wait-free below the watermark and lock-free at it. [`Cursor::wait`] blocks.
 //!
-//! Models: `share`, `wake`, `wake_overtaken`, `wake_two`, `wake_at_seal`, `cancelled_waiter`.
+//! Models: `share`, `wake`, `wake_overtaken`, `wake_two`, `wake_at_seal`, `cancelled_waiter`,
+//! `seal_read_to_the_end`, `hollow_cursor`.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -99,8 +100,12 @@ impl<H: LogHandle + Clone> Cursor<H> {
         self.next
     }
 
-    /// Goes on at another position, before or behind the present one.
+    /// Goes on at another position, before or behind the present one. Going back lets go of the segment.
     pub fn seek(&mut self, to: Position) {
+        if to < self.next {
+            // What lies before the present position may be gone, although the segment is held.
+            self.pin = None;
+        }
         self.next = to;
     }
 
@@ -127,7 +132,8 @@ impl<H: LogHandle + Clone> Cursor<H> {
         let position = self.next;
         self.next = position.plus(1);
         match &self.pin {
-            // SAFETY: the position is below the watermark, which `look` acquired.
+            // SAFETY: the position is below the watermark, which `look` acquired; and it is not before
+            // the one that was retained when the segment was entered.
             Some(pin) => Ok(Next::Record(position, unsafe { pin.value(place.slot) })),
             None => unreachable!("entering a segment leaves it pinned"),
         }
@@ -146,10 +152,6 @@ impl<H: LogHandle + Clone> Cursor<H> {
     pub fn next_chunk(&mut self, max: usize) -> Result<Chunk<H>, Trimmed> {
         if self.next >= self.visible {
             self.look();
-        }
-        let horizon = self.handle.log().horizon().load();
-        if self.next < horizon {
-            return Err(Trimmed { earliest: horizon });
         }
         let chunk = Chunk::below(self.handle.clone(), self.next, max, self.visible)?;
         if !chunk.is_empty() {
@@ -177,14 +179,14 @@ impl<H: LogHandle + Clone> Cursor<H> {
 
     #[cold]
     fn enter(&mut self) -> Result<(), Trimmed> {
-        let log = self.handle.log();
-        let horizon = log.horizon().load();
-        if self.next < horizon {
-            return Err(Trimmed { earliest: horizon });
-        }
         let segment = Geometry::<H::Value>::locate(self.next).segment;
         match Log::enter_with(self.handle.clone(), segment) {
             Entered::Inside(pin) => {
+                // Inside, what is retained now stays: see `hollow`.
+                let horizon = self.handle.log().horizon().load();
+                if self.next < horizon {
+                    return Err(Trimmed { earliest: horizon });
+                }
                 self.pin = Some(pin);
                 Ok(())
             }

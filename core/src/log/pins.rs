@@ -20,7 +20,8 @@
 //!
 //! Any reader pins; it is inside if TRIMMED was not set. The trimmer sets TRIMMED, only for segments
 //! wholly below the watermark. Whoever may have brought the count of a TRIMMED segment to zero tries
-//! to claim it; the one that succeeds owns the block.
+//! to claim it; the one that succeeds owns the block. Whoever finds nobody inside may come in alone, to
+//! drop values that nobody reads any more ([`hollow`](super::hollow)): later readers stay clear of them.
 //!
 //! # Orderings
 //!
@@ -32,7 +33,7 @@
 //!
 //! Wait-free: one RMW each.
 //!
-//! Models: `trim`, `trim_twice`, `trim_handoff`, `late_reader`, `retain`.
+//! Models: `trim`, `trim_twice`, `trim_handoff`, `late_reader`, `retain`, `hollow`.
 
 use crate::sync::Zeroable;
 use crate::sync::atomic::{AtomicU32, Ordering};
@@ -74,6 +75,15 @@ unsafe impl Zeroable for PinWord {
     }
 }
 
+/// Whether somebody who must be alone got in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Alone {
+    /// Yes; readers that come later see what the caller saw before.
+    Inside,
+    /// No: somebody is inside, or it is trimmed.
+    Taken,
+}
+
 /// Whether a reader got in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Pinned {
@@ -96,7 +106,8 @@ impl PinWord {
     /// Counts the caller in, unless the segment is trimmed.
     #[inline(always)]
     pub(crate) fn pin(&self) -> Pinned {
-        // Acquire pairs with the Release in `mark_trimmed`: who is refused sees the new horizon.
+        // Acquire pairs with the Release in `mark_trimmed`: who is refused sees the new horizon; and
+        // with the one in `pin_alone`: who gets in sees what must not be read any more.
         let before = Pins(self.0.fetch_add(1, Ordering::Acquire));
         if before.readers() >= TOO_MANY {
             too_many_pins();
@@ -105,6 +116,16 @@ impl PinWord {
             return Pinned::Trimmed(self.unpin());
         }
         Pinned::Inside
+    }
+
+    /// Counts the caller in, unless somebody else is inside or the segment is trimmed.
+    pub(crate) fn pin_alone(&self) -> Alone {
+        // Acquire pairs with every `unpin`: what readers read comes before what the caller does.
+        // Release pairs with the Acquire of every later `pin`: those see the horizon that the caller saw.
+        match self.0.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => Alone::Inside,
+            Err(_) => Alone::Taken,
+        }
     }
 
     /// Counts the caller out.

@@ -21,7 +21,7 @@
 //! Wait-free for positions below the watermark. The last guard to leave a trimmed segment drops the
 //! segment's values.
 //!
-//! Models: `trim`, `trim_handoff`, `late_reader`, `stale_scan`.
+//! Models: `trim`, `trim_handoff`, `late_reader`, `stale_scan`, `hollow`.
 
 use std::fmt;
 use std::ops::Range;
@@ -116,7 +116,8 @@ impl<H: LogHandle> SegmentPin<H> {
     /// The value of a slot of this segment.
     ///
     /// # Safety
-    /// The caller has seen that the slot's position is below the watermark.
+    /// The caller has seen that the slot's position is below the watermark, and, since it is inside,
+    /// not below the horizon.
     #[inline(always)]
     pub(crate) unsafe fn value(&self, slot: usize) -> &H::Value {
         // SAFETY: the pin keeps the block alive as long as `self` is borrowed; published, as the
@@ -173,7 +174,7 @@ impl<T, S> Log<T, S> {
         }
     }
 
-    fn leave(&self, segment: SegmentNo) {
+    pub(crate) fn leave(&self, segment: SegmentNo) {
         if let Some(word) = self.directory().pin_word(segment) {
             self.after_leaving(segment, word.unpin());
         }
@@ -225,9 +226,6 @@ impl<H: LogHandle> Chunk<H> {
     /// As [`Log::read`].
     pub fn read(handle: H, from: Position, max: usize) -> Result<Self, Trimmed> {
         let log = handle.log();
-        if from < log.horizon().load() {
-            return Err(log.trimmed());
-        }
         let mut visible = log.watermark().load();
         if from >= visible {
             visible = log.advance(Budget::All);
@@ -250,6 +248,11 @@ impl<H: LogHandle> Chunk<H> {
         let segment = Geometry::<H::Value>::locate(from).segment;
         match Log::enter_with(handle, segment) {
             Entered::Inside(pin) => {
+                // Inside, what is retained now stays: see `hollow`.
+                let log = pin.handle.log();
+                if from < log.horizon().load() {
+                    return Err(log.trimmed());
+                }
                 let border = Geometry::<H::Value>::first(segment.next());
                 let len = len.min(border.since(from) as usize);
                 Ok(Self { pin: Some(pin), first: from, len })
@@ -302,7 +305,7 @@ impl<H: LogHandle> Chunk<H> {
             return None;
         }
         let slot = Geometry::<H::Value>::locate(position).slot;
-        // SAFETY: the chunk holds only positions of its segment that were below the watermark.
+        // SAFETY: the chunk holds only positions of its segment that were published and retained.
         self.pin.as_ref().map(|pin| unsafe { pin.value(slot) })
     }
 
@@ -344,7 +347,7 @@ impl<'a, H: LogHandle> Iterator for ChunkIter<'a, H> {
         let pin = self.pin?;
         self.left = self.left.checked_sub(1)?;
         let position = self.position;
-        // SAFETY: the chunk holds only positions of its segment that were below the watermark.
+        // SAFETY: the chunk holds only positions of its segment that were published and retained.
         let value = unsafe { pin.value(self.slot) };
         self.position = position.plus(1);
         self.slot += 1;

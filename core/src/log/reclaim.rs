@@ -30,7 +30,7 @@
 //! is bounded by constants.
 //!
 //! Models: `trim`, `trim_twice`, `trim_handoff`, `trim_against_writer`, `trim_meets_seal`,
-//! `snapshot_against_trim`, `batch_trimmed`, `retention_against_seal`, `recycle`, `panicking_drop`.
+//! `snapshot_against_trim`, `hollow`, `batch_trimmed`, `retention_against_seal`, `recycle`, `panicking_drop`.
 
 use super::Log;
 use super::append::{CHORES_EVERY, MAX_BATCH};
@@ -91,8 +91,8 @@ impl<T, S> Log<T, S> {
     /// The new horizon, which is returned, may be smaller than `to`: what is not published yet
     /// stays, and so does a batch of which only a part lies before `to`. It may be larger if somebody
     /// else trimmed further. Segments are freed when the horizon has passed all of their records (a
-    /// sealed log's last one: when it has reached the end) and no guard holds them; the caller drops
-    /// the values.
+    /// sealed log's last one: when it has reached the end) and no guard holds them. The caller drops
+    /// the values, also those before the horizon in the segment that it stands in if nobody reads there.
     ///
     /// # Progress
     ///
@@ -102,6 +102,7 @@ impl<T, S> Log<T, S> {
         self.advance(Budget::All);
         let horizon = self.raise_horizon(to, Payer::Caller);
         self.reap_all();
+        self.hollow_out(horizon);
         horizon
     }
 

@@ -4,13 +4,13 @@
 //!
 //! One pin for each segment of the range. Every pin is checked: a segment in the middle may have been
 //! trimmed after the first one was pinned, if two trimmers are at work, so one refused pin refuses
-//! the whole.
+//! the whole. The horizon is looked at behind the last pin: up to then it may have moved into the range.
 //!
 //! # Progress
 //!
 //! Wait-free, one RMW a segment.
 //!
-//! Models: `retain`.
+//! Models: `retain`, `hollow_retain`.
 
 use std::fmt;
 use std::ops::Range;
@@ -55,9 +55,6 @@ impl<H: LogHandle + Clone> Retained<H> {
         let log = handle.log();
         let end = positions.end.min(log.advance(Budget::All));
         let positions = positions.start..end.max(positions.start);
-        if positions.start < log.horizon().load() {
-            return Err(log.trimmed());
-        }
         let mut pins = SmallVec::new();
         let mut next = positions.start;
         while next < positions.end {
@@ -68,6 +65,10 @@ impl<H: LogHandle + Clone> Retained<H> {
                 Entered::NotYet => unreachable!("what is published has a segment"),
             }
             next = Geometry::<H::Value>::first(segment.next());
+        }
+        // Inside all of them, what is retained now stays: see `hollow`.
+        if positions.start < handle.log().horizon().load() {
+            return Err(handle.log().trimmed());
         }
         Ok(Self { pins, positions })
     }
@@ -87,7 +88,7 @@ impl<H: LogHandle> Retained<H> {
         let place = Geometry::<H::Value>::locate(position);
         let first = self.pins.first()?.segment();
         let pin = self.pins.get((place.segment.get() - first.get()) as usize)?;
-        // SAFETY: the range was cut to what was below the watermark.
+        // SAFETY: the range was cut to what was below the watermark, and retained once it was pinned.
         Some(unsafe { pin.value(place.slot) })
     }
 

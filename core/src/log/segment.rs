@@ -15,7 +15,8 @@
 //!
 //! The writer that reserved a position writes its slot, once. Readers read the slot when its state
 //! (or the watermark) tells them to, holding a pin. The one claimer of a trimmed segment
-//! ([`pins`](super::pins)) owns the whole block: it drops the values and passes the block on.
+//! ([`pins`](super::pins)) owns the whole block: it drops the values and passes the block on. The first
+//! values may be dropped before ([`hollow`](super::hollow)).
 //!
 //! # Orderings
 //!
@@ -91,15 +92,23 @@ unsafe impl<T> Zeroable for Slot<T> {
 #[repr(C, align(64))]
 pub(crate) struct Header {
     life: Life,
-    /// How far the owner of a dead segment has come in dropping its values.
+    /// How far dropping the segment's values has come. Of the owner of a dead segment, and of who is
+    /// alone in a live one.
     progress: UnsafeCell<Progress>,
 }
 
-/// A dead segment's number, and how many of its slots are done with.
+/// A segment's number, and how many of its slots are done with.
 #[derive(Clone, Copy)]
 struct Progress {
     segment: SegmentNo,
     slots_done: usize,
+}
+
+impl Progress {
+    /// This one, or that of an untouched segment if this is of the block's last life.
+    fn of(self, segment: SegmentNo) -> Self {
+        if self.segment == segment { self } else { Self { segment, slots_done: 0 } }
+    }
 }
 
 /// A pointer to a live segment's block.
@@ -198,12 +207,12 @@ impl<T> SegmentRef<T> {
     /// The value of a published slot.
     ///
     /// # Safety
-    /// The caller holds a pin for as long as it uses the reference, and knows by the slot's state or
-    /// by the watermark that the value is published.
+    /// The caller holds a pin for as long as it uses the reference, knows by the slot's state or by
+    /// the watermark that the value is published, and saw, inside, that the horizon is not behind it.
     #[inline(always)]
     pub(crate) unsafe fn value<'a>(self, slot: usize) -> &'a T {
         // SAFETY: a published value is initialised and stays as it is until the segment is claimed,
-        // which the caller's pin delays.
+        // which the caller's pin delays, or hollowed out so far, which it delays too.
         unsafe { self.slot(slot).value.with(|place| (*place).assume_init_ref()) }
     }
 
@@ -217,8 +226,30 @@ impl<T> SegmentRef<T> {
         header.life.end();
         header.progress.with_mut(|progress| {
             // SAFETY: nobody but the owner reads or writes the progress.
-            unsafe { *progress = Progress { segment, slots_done: 0 } }
+            unsafe { *progress = (*progress).of(segment) }
         });
+    }
+
+    /// Drops the values before `slot` that are not dropped yet; returns how many of them panicked.
+    ///
+    /// # Safety
+    /// The block is that of `segment`. The caller is in it alone, and whoever comes in meanwhile reads
+    /// no value before `slot`; all of those are published.
+    pub(crate) unsafe fn drop_before(self, segment: SegmentNo, slot: usize) -> u64 {
+        // SAFETY: who is inside keeps the block alive.
+        let header = unsafe { self.0.as_ref() };
+        header.progress.with_mut(|progress| {
+            // SAFETY: only who is alone touches the progress of a live segment; and as in `drop_some`.
+            unsafe {
+                let progress = &mut *progress;
+                *progress = progress.of(segment);
+                let mut panics = 0;
+                while progress.slots_done < slot {
+                    panics += self.drop_until(progress, slot);
+                }
+                panics
+            }
+        })
     }
 
     /// Drops up to `budget` values of a dead segment.
@@ -248,13 +279,13 @@ impl<T> SegmentRef<T> {
     /// Drops values until slot `stop` or until one of them panics; returns how many did.
     ///
     /// # Safety
-    /// As [`SegmentRef::drop_some`].
+    /// As [`SegmentRef::drop_some`], or [`SegmentRef::drop_before`].
     unsafe fn drop_until(self, progress: &mut Progress, stop: usize) -> u64 {
         let run = std::panic::AssertUnwindSafe(|| {
             while progress.slots_done < stop {
                 let slot = progress.slots_done;
                 progress.slots_done += 1;
-                // SAFETY: the owner reads its own block; a ready slot holds a value that nobody
+                // SAFETY: the slot is the caller's own; a ready slot holds a value that nobody
                 // dropped yet, because the count has just passed it for the first time.
                 unsafe {
                     let slot = &*self.slots().add(slot);

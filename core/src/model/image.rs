@@ -23,8 +23,7 @@ pub struct Image(Arc<Inner>);
 
 struct Inner {
     size_bytes: u64,
-    /// What the form that the image started with takes on the heap.
-    first_form_bytes: u64,
+    first_form: FirstForm,
     #[cfg(feature = "serde")]
     attributes: OnceBox<Attributes>,
     /// At least one of the two forms is there from the start.
@@ -32,6 +31,32 @@ struct Inner {
     encoding: OnceBox<Encoding>,
     #[cfg(not(feature = "serde"))]
     attributes: Attributes,
+}
+
+/// Which form the image started with, and what that takes on the heap.
+#[derive(Clone, Copy)]
+struct FirstForm(u64);
+
+impl FirstForm {
+    const ATTRIBUTES: u64 = 1 << 63;
+
+    fn attributes(bytes: u64) -> Self {
+        Self(bytes | Self::ATTRIBUTES)
+    }
+
+    #[cfg(feature = "serde")]
+    fn json(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    fn bytes(self) -> u64 {
+        self.0 & !Self::ATTRIBUTES
+    }
+
+    #[cfg(feature = "serde")]
+    fn is_attributes(self) -> bool {
+        self.0 & Self::ATTRIBUTES != 0
+    }
 }
 
 impl Image {
@@ -42,7 +67,7 @@ impl Image {
     pub fn new(attributes: Attributes) -> Self {
         Self(Arc::new(Inner {
             size_bytes: value::size_of_attributes(&attributes),
-            first_form_bytes: bytes_of(&attributes),
+            first_form: FirstForm::attributes(bytes_of(&attributes)),
             #[cfg(feature = "serde")]
             attributes: OnceBox::with_value(Box::new(attributes)),
             #[cfg(feature = "serde")]
@@ -72,7 +97,7 @@ impl Image {
     fn encoded(encoding: Encoding, size_bytes: u64) -> Self {
         Self(Arc::new(Inner {
             size_bytes,
-            first_form_bytes: encoding.heap_bytes(),
+            first_form: FirstForm::json(encoding.heap_bytes()),
             attributes: OnceBox::new(),
             encoding: OnceBox::with_value(Box::new(encoding)),
         }))
@@ -123,6 +148,12 @@ impl Image {
         self.forms_bytes() + Self::own_bytes()
     }
 
+    /// How many share the image at the moment, the caller included: whether a stream has let go of it.
+    #[must_use]
+    pub fn owners(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// Whether both are one image.
     #[must_use]
     pub fn ptr_eq(&self, other: &Self) -> bool {
@@ -138,7 +169,17 @@ impl Image {
 
     /// The bytes of heap that the image held when it was made; one load.
     pub(crate) fn first_bytes(&self) -> u64 {
-        self.0.first_form_bytes + Self::own_bytes()
+        self.0.first_form.bytes() + Self::own_bytes()
+    }
+
+    /// The bytes of heap that the image may come to hold when it is read over the wire: an image that was
+    /// made of attributes also keeps its JSON, which takes no more than base64 of their memory would.
+    pub(crate) fn charge(&self) -> u64 {
+        #[cfg(feature = "serde")]
+        if self.0.first_form.is_attributes() {
+            return Self::own_bytes() + self.0.first_form.bytes() / 3 * 7;
+        }
+        self.first_bytes()
     }
 
     fn own_bytes() -> u64 {
@@ -230,7 +271,7 @@ impl Image {
     }
 
     fn forms_bytes(&self) -> u64 {
-        self.0.first_form_bytes
+        self.0.first_form.bytes()
     }
 }
 

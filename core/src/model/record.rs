@@ -74,6 +74,14 @@ impl Record {
         images.into_iter().flatten().map(Image::first_bytes).sum()
     }
 
+    /// What the record counts against a bound on memory: its slot, its images, and the encodings that
+    /// readers may make of them later. Constant, like the estimate.
+    pub(crate) fn charge(&self) -> u64 {
+        let images = [&self.new, &self.old, &self.keys];
+        let images: u64 = images.into_iter().flatten().map(Image::charge).sum();
+        (size_of::<Self>() + size_of::<u64>()) as u64 + images
+    }
+
     pub(crate) fn created_ms(&self) -> u64 {
         self.created_ms
     }

@@ -1,10 +1,11 @@
-//! What all streams of a store have in common: the clock, the key of its iterators, and how patient its
-//! readers are.
+//! What all streams of a store have in common: the clock, the key of its iterators, how patient its
+//! readers are, and how many bytes it may hold.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::Clock;
+use super::ledger::StoreLedger;
 
 /// The settings of one store, shared by its streams.
 pub(crate) struct Context {
@@ -15,4 +16,6 @@ pub(crate) struct Context {
     pub(crate) incarnation: u64,
     /// How long a read waits for puts that were in flight when it began.
     pub(crate) read_patience: Duration,
+    /// The bytes of all streams, if there is a bound on them.
+    pub(crate) ledger: Option<StoreLedger>,
 }

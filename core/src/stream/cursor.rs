@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::handle::Stream;
 use super::page::trimmed;
+use super::retention::Effort;
 use super::shard::{Shard, ShardHandle, ShardId, Successor};
 use crate::error::Error;
 use crate::log::{Cursor, Next, Position, Ready, WaitOutcome};
@@ -31,19 +32,26 @@ pub struct ShardCursor {
 }
 
 impl Stream {
-    /// A cursor whose next record is the one at a position of a shard.
+    /// A cursor whose next record is the one at a position of a shard. What is too old by now is not
+    /// delivered; later the cursor goes by what is retained, not by the clock.
     ///
     /// # Errors
     ///
     /// [`Error::ShardNotFound`].
     pub fn cursor(&self, shard: &str, from: Position) -> Result<ShardCursor, Error> {
         let shard = self.shard(shard)?;
-        let cursor = Cursor::new(ShardHandle(Arc::clone(&shard)), from);
-        Ok(ShardCursor { stream: self.clone(), shard, cursor })
+        Ok(ShardCursor::of(self, shard, from))
     }
 }
 
 impl ShardCursor {
+    /// A cursor of a shard that need not be listed any more.
+    pub(crate) fn of(stream: &Stream, shard: Arc<Shard>, from: Position) -> Self {
+        stream.keep_age(&shard, stream.now_ms(), Effort::All);
+        let cursor = Cursor::new(ShardHandle(Arc::clone(&shard)), from);
+        Self { stream: stream.clone(), shard, cursor }
+    }
+
     /// The next record, if there is one; the cursor then moves on.
     ///
     /// # Errors
@@ -55,6 +63,12 @@ impl ShardCursor {
     /// As [`Cursor::next`].
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend from itself")]
     pub fn next(&mut self) -> Result<NextRecord<'_>, Error> {
+        self.step()
+    }
+
+    /// [`ShardCursor::next`] for a caller that hands the record on: inlined, it is built where it goes.
+    #[inline(always)]
+    pub(super) fn step(&mut self) -> Result<NextRecord<'_>, Error> {
         match self.cursor.next().map_err(trimmed)? {
             Next::Record(position, record) => {
                 let number = self.shard.number(position);

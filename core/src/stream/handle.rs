@@ -2,17 +2,21 @@
 //! besides putting and reading.
 
 use std::fmt;
-use std::sync::Arc as StdArc;
+use std::num::NonZeroU64;
+use std::sync::{Arc as StdArc, Weak as StdWeak};
 
 use smallvec::SmallVec;
 
 use super::context::Context;
+use super::ledger::Ledger;
+use super::retention::Retention;
 use super::routing::HashRange;
 use super::shard::{Shard, ShardId};
 use super::topology::{Listed, Topology};
 use crate::error::Error;
 use crate::log::{LogOptions, LogStats, NeverVisible, Position, Snapshot};
 use crate::model::{SequenceNumber, StreamInfo, StreamStatus};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, MetadataCell};
 
 /// A stream of changes of one table.
@@ -22,11 +26,51 @@ use crate::sync::{Arc, MetadataCell};
 #[derive(Clone)]
 pub struct Stream(StdArc<Inner>);
 
+/// A stream that does not stay for the sake of this handle.
+pub(crate) struct WeakStream(StdWeak<Inner>);
+
+impl WeakStream {
+    pub(crate) fn upgrade(&self) -> Option<Stream> {
+        self.0.upgrade().map(Stream)
+    }
+}
+
 struct Inner {
     info: StreamInfo,
     topology: MetadataCell<Topology>,
     context: StdArc<Context>,
-    log: LogOptions,
+    settings: Settings,
+    ledger: Ledger,
+    /// From when on a disabled stream is found no more, in milliseconds since the epoch.
+    gone_ms: AtomicU64,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // What a put was about when the stream was cleared is still charged.
+        if let Some(store) = &self.context.ledger {
+            self.ledger.close(store);
+        }
+    }
+}
+
+/// How a stream is set up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) retention: Retention,
+    /// A shard is rolled when it is so old.
+    pub(crate) roll_after_ms: Option<u64>,
+    /// A shard is rolled behind so many records.
+    pub(crate) roll_after_records: Option<NonZeroU64>,
+}
+
+impl Settings {
+    /// As DynamoDB does it: shards roll about every 4 hours.
+    pub(crate) const DEFAULT: Self = Self {
+        retention: Retention::DEFAULT,
+        roll_after_ms: Some(4 * 60 * 60 * 1000),
+        roll_after_records: None,
+    };
 }
 
 /// A stream as it is described: one consistent view.
@@ -63,17 +107,21 @@ pub struct ShardInfo {
 pub struct StreamStats {
     /// One entry per shard, in the order of creation.
     pub shards: Vec<(ShardId, LogStats)>,
+    /// What the records take, in bytes, as bounds on memory count it; 0 if there is no bound.
+    pub bytes: u64,
 }
 
 impl Stream {
     pub(crate) fn create(
         info: StreamInfo,
         shards: u32,
-        log: LogOptions,
+        settings: Settings,
         context: StdArc<Context>,
     ) -> Self {
         let topology = MetadataCell::new(Topology::new());
-        let stream = Self(StdArc::new(Inner { info, topology, context, log }));
+        let (ledger, gone_ms) = (Ledger::new(), AtomicU64::new(u64::MAX));
+        let inner = Inner { info, topology, context, settings, ledger, gone_ms };
+        let stream = Self(StdArc::new(inner));
         let born: SmallVec<[Arc<Shard>; 1]> =
             HashRange::ALL.divide(shards).map(|range| stream.make_shard(range, None)).collect();
         stream.topology().rcu(|topology| {
@@ -95,12 +143,14 @@ impl Stream {
         self.topology().with(|topology| topology.status)
     }
 
-    /// Describes the stream and its shards, as they are at one moment.
+    /// Describes the stream and its shards, as they are at one moment. What is due by the clock is done
+    /// before: old records are given up, old shards rolled, and those that closed long ago forgotten.
     ///
     /// # Progress
     ///
     /// Lock-free; copies the list of shards.
     pub fn describe(&self) -> StreamDescription {
+        self.maintain(self.now_ms());
         let topology = self.topology().load_full();
         StreamDescription {
             stream: self.clone(),
@@ -115,6 +165,7 @@ impl Stream {
     ///
     /// Lock-free; the cost depends on the page only.
     pub fn describe_page(&self, after: Option<&str>, limit: usize) -> (StreamDescription, bool) {
+        self.maintain(self.now_ms());
         let topology = self.topology().load_full();
         let first = after.map_or(0, |after| {
             topology.shards.partition_point(|listed| listed.shard.id.as_str() <= after)
@@ -162,7 +213,7 @@ impl Stream {
     ///
     /// Lock-free, see [`Log::trim`](crate::log::Log::trim).
     pub fn trim(&self, shard: &str, before: Position) -> Result<Position, Error> {
-        Ok(self.shard(shard)?.log.trim(before))
+        Ok(self.give_up(&*self.shard(shard)?, before))
     }
 
     /// Waits until every reader sees the record of this number.
@@ -198,13 +249,14 @@ impl Stream {
     pub fn stats(&self) -> StreamStats {
         let topology = self.topology().load_full();
         let figures = |listed: &Listed| (listed.shard.id.clone(), listed.shard.log.stats());
-        StreamStats { shards: topology.shards.iter().map(figures).collect() }
+        let shards = topology.shards.iter().map(figures).collect();
+        StreamStats { shards, bytes: self.charged_bytes() }
     }
 
     /// Gives up all records and the memory that the shards keep for later.
     pub(crate) fn clear(&self) {
         for listed in &self.topology().load_full().shards {
-            listed.shard.log.trim(listed.shard.log.end());
+            self.give_up(&listed.shard, listed.shard.log.end());
             listed.shard.log.shrink();
         }
     }
@@ -217,9 +269,54 @@ impl Stream {
         &self.0.context
     }
 
-    /// How the logs of its shards are set up.
+    pub(crate) fn settings(&self) -> Settings {
+        self.0.settings
+    }
+
+    pub(crate) fn retention(&self) -> Retention {
+        self.0.settings.retention
+    }
+
+    /// How the logs of its shards are set up. Where bytes are counted, the log must give up nothing by
+    /// itself.
     pub(crate) fn log_options(&self) -> LogOptions {
-        self.0.log
+        match self.retention().records {
+            Some(count) if !self.is_charged() => LogOptions::new().retain_last(count),
+            _ => LogOptions::new(),
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
+
+    pub(crate) fn charged_bytes(&self) -> u64 {
+        self.0.ledger.bytes()
+    }
+
+    /// Whether the bytes of its records are counted: only if somebody wants to bound them.
+    #[inline]
+    pub(crate) fn is_charged(&self) -> bool {
+        self.retention().bytes.is_some() || self.context().ledger.is_some()
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakStream {
+        WeakStream(StdArc::downgrade(&self.0))
+    }
+
+    /// Notes that the stream was disabled at `now_ms`, if that was not noted before.
+    pub(crate) fn begin_to_go(&self, now_ms: u64) {
+        let gone_ms = now_ms.saturating_add(self.retention().shown_ms());
+        // Relaxed: the first time counts, and orders nothing.
+        self.0.gone_ms.fetch_min(gone_ms, Ordering::Relaxed);
+    }
+
+    /// Whether the stream was disabled so long ago that it is not to be found any more.
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        // Relaxed: a time to compare with the clock, which is not read while there is none.
+        let gone_ms = self.0.gone_ms.load(Ordering::Relaxed);
+        gone_ms < u64::MAX && self.now_ms() > gone_ms
     }
 
     /// The time by the store's clock.
@@ -249,7 +346,7 @@ fn describe_shard(listed: &Listed) -> ShardInfo {
         shard_id: shard.id.clone(),
         parent_shard_id: shard.parent.clone(),
         starting_sequence_number: SequenceNumber::starting(shard.ordinal),
-        ending_sequence_number: listed.end.map(|end| shard.number_before(end)),
+        ending_sequence_number: listed.end.map(|end| shard.number_before(end.position)),
         hash_range: shard.range,
         created_ms: shard.created_ms,
     }

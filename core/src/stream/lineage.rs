@@ -13,16 +13,19 @@
 //! Models: `topology`, `topology_described`, `topology_two_closings`, `topology_disabled`,
 //! `topology_refused`, `topology_read_to_the_end`.
 
+use std::num::NonZeroU64;
+
 use smallvec::SmallVec;
 
 use super::handle::Stream;
 use super::routing::HashRange;
-use super::shard::{Children, Shard, ShardId, Successor};
-use super::topology::{Birth, Listed};
+use super::shard::{Children, Rolling, Shard, ShardId, Successor};
+use super::topology::{Birth, End, Listed};
 use crate::error::Error;
 use crate::log::Log;
 use crate::model::StreamStatus;
 use crate::sync::Arc;
+use crate::sync::atomic::AtomicU64;
 
 /// What an append does that was turned away from a closed shard.
 pub(crate) enum Redirected {
@@ -83,7 +86,38 @@ impl Stream {
                 self.show_closed(shard);
             }
         }
+        self.begin_to_go(self.now_ms());
         self.show_status(StreamStatus::Disabled);
+    }
+
+    /// Rolls a shard whose time has come.
+    #[cold]
+    pub(crate) fn roll_due(&self, shard: &Shard) {
+        let children = self.make_children(shard, 1);
+        shard.log.seal(Successor::Children(children));
+        self.show_closed(shard);
+    }
+
+    /// Takes shards out of the list that were closed long ago, and whose records are gone.
+    pub(crate) fn forget_expired(&self, now_ms: u64) {
+        let shown_ms = self.retention().shown_ms();
+        let is_expired = |listed: &Listed| {
+            listed.end.is_some_and(|end| {
+                now_ms.saturating_sub(end.closed_ms) > shown_ms
+                    && listed.shard.log.earliest() >= end.position
+            })
+        };
+        if !self.topology().with(|topology| topology.shards.iter().any(is_expired)) {
+            return;
+        }
+        self.topology().rcu(|topology| {
+            let mut changed = (**topology).clone();
+            // A disabled stream keeps its last shards: it goes as a whole.
+            if changed.status <= StreamStatus::Enabled {
+                changed.forget(is_expired);
+            }
+            Arc::new(changed)
+        });
     }
 
     /// Shows a status, unless a later one is shown.
@@ -124,14 +158,22 @@ impl Stream {
         let Birth { ordinal, created_ms } = before.birth(now_ms);
         let id = ShardId::new(self.info(), ordinal, created_ms);
         let log = Log::with_options(self.log_options());
-        Arc::new(Shard { ordinal, id, parent, created_ms, range, log })
+        let settings = self.settings();
+        // By the clock, not by the shard's own time, which runs ahead of a clock that stands still.
+        let at_ms = settings.roll_after_ms.map_or(u64::MAX, |after| now_ms.saturating_add(after));
+        let behind = settings.roll_after_records.map_or(u64::MAX, NonZeroU64::get);
+        let rolling = Rolling { at_ms, behind };
+        let released = AtomicU64::new(0);
+        Arc::new(Shard { ordinal, id, parent, created_ms, range, released, rolling, log })
     }
 
     /// Lists a sealed shard as closed and its children as open, if nobody has done so yet.
     pub(crate) fn show_closed(&self, shard: &Shard) {
-        let (Some(end), Some(successor)) = (shard.log.sealed_end(), shard.log.successor()) else {
+        let ends = (shard.log.sealed_end(), shard.log.successor());
+        let (Some(position), Some(successor)) = ends else {
             return;
         };
+        let closed_ms = self.now_ms();
         let none = Children::new();
         let children = match successor {
             Successor::Final => &none,
@@ -143,7 +185,7 @@ impl Stream {
         }
         self.topology().rcu(|topology| {
             let mut changed = (**topology).clone();
-            changed.close(&shard.id, end, children);
+            changed.close(&shard.id, End { position, closed_ms }, children);
             debug_assert!(changed.status > StreamStatus::Enabled || changed.covers_all_hashes());
             Arc::new(changed)
         });

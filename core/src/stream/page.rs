@@ -5,6 +5,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::handle::Stream;
+use super::retention::Effort;
 use super::shard::{Shard, ShardHandle};
 use crate::error::Error;
 use crate::log::{Chunk, Position, Trimmed};
@@ -75,6 +76,7 @@ impl Stream {
         from: Position,
         limits: ReadLimits,
     ) -> Result<Page, Error> {
+        self.keep_age(&shard, self.now_ms(), Effort::All);
         let visible = shard.log.snapshot_settled(self.context().read_patience).end();
         let mut reading = Reading { limits, next: from, chunks: SmallVec::new() };
         loop {

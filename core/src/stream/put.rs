@@ -4,14 +4,17 @@
 //! of a shard that was rolled or split, it lists the children if nobody has done so yet, and goes on
 //! there with the record that it got back.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use super::handle::Stream;
 use super::lineage::Redirected;
+use super::retention::BORDER;
 use super::shard::Shard;
 use super::topology::Topology;
 use crate::error::Error;
-use crate::log::{BatchError, MAX_BATCH, Sealed};
+use crate::log::{BatchError, MAX_BATCH, Position, Sealed};
 use crate::model::{Change, Record, SequenceNumber};
 use crate::sync::Arc;
 
@@ -79,14 +82,14 @@ impl Stream {
             let mut redirected = Vec::new();
             for (shard, batch) in self.group(&topology, left)? {
                 let (places, records): (Vec<usize>, Vec<Record>) = batch.into_iter().unzip();
-                match shard.log.append_all(records) {
-                    Ok(positions) => {
-                        let positions = (positions.start.get()..).map(crate::log::Position::new);
+                match self.place_all(&topology, &shard, records) {
+                    Ok(stored) => {
+                        let positions = (stored.start.get()..).map(Position::new);
                         for (place, position) in places.into_iter().zip(positions) {
                             numbers[place] = shard.number(position);
                         }
                     }
-                    Err(BatchError::Sealed(records) | BatchError::TooLong(records)) => {
+                    Err(records) => {
                         if let Redirected::Closed = self.redirected_from(&shard) {
                             return Err(self.closed());
                         }
@@ -115,9 +118,79 @@ impl Stream {
         let Some(shard) = topology.route(&record, self.info().key_schema()) else {
             return Placed::Nowhere;
         };
-        match shard.append(record) {
-            Ok(number) => Placed::At(number),
+        let now_ms = record.created_ms();
+        if shard.is_due(now_ms) {
+            self.roll_due(shard);
+        }
+        if self.is_charged() {
+            return self.place_charged(topology, shard, record);
+        }
+        match shard.log.append(record) {
+            Ok(position) => {
+                self.stored(topology, shard, position, 1, now_ms);
+                Placed::At(shard.number(position))
+            }
             Err(Sealed(record)) => Placed::Redirected(record, Arc::clone(shard)),
+        }
+    }
+
+    /// The same where bytes are counted.
+    #[inline(never)]
+    fn place_charged(&self, topology: &Topology, shard: &Arc<Shard>, record: Record) -> Placed {
+        let (now_ms, charge) = (record.created_ms(), record.charge());
+        let owed = self.charge(charge);
+        match shard.log.append(record) {
+            Ok(position) => {
+                self.stored(topology, shard, position, 1, now_ms);
+                self.settle(owed, shard, position.plus(1));
+                Placed::At(shard.number(position))
+            }
+            Err(Sealed(record)) => {
+                self.credit(charge);
+                Placed::Redirected(record, Arc::clone(shard))
+            }
+        }
+    }
+
+    /// Stores records as one batch in a shard, or gives them back when it is closed.
+    fn place_all(
+        &self,
+        topology: &Topology,
+        shard: &Shard,
+        records: Vec<Record>,
+    ) -> Result<Range<Position>, Vec<Record>> {
+        let now_ms = records.last().map_or(0, Record::created_ms);
+        if shard.is_due(now_ms) {
+            self.roll_due(shard);
+        }
+        let charge = match self.is_charged() {
+            true => records.iter().map(Record::charge).sum(),
+            false => 0,
+        };
+        let owed = self.charge(charge);
+        match shard.log.append_all(records) {
+            Ok(stored) => {
+                let count = stored.end.since(stored.start);
+                self.stored(topology, shard, stored.start, count, now_ms);
+                self.settle(owed, shard, stored.end);
+                Ok(stored)
+            }
+            Err(BatchError::Sealed(records) | BatchError::TooLong(records)) => {
+                self.credit(charge);
+                Err(records)
+            }
+        }
+    }
+
+    /// What is due once records are stored in a shard, the first of them at `first`.
+    #[inline]
+    fn stored(&self, topology: &Topology, shard: &Shard, first: Position, count: u64, now_ms: u64) {
+        let end = first.get() + count;
+        if first.get() / BORDER != end / BORDER {
+            self.at_border(topology, shard, now_ms);
+        }
+        if end >= shard.rolling.behind {
+            self.roll_due(shard);
         }
     }
 

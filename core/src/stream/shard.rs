@@ -7,9 +7,10 @@ use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
 use super::routing::HashRange;
-use crate::log::{Log, LogHandle, Position, Sealed, SealedHandle};
+use crate::log::{Log, LogHandle, Position, SealedHandle};
 use crate::model::{Record, SequenceNumber, StreamInfo};
 use crate::sync::Arc;
+use crate::sync::atomic::AtomicU64;
 
 /// The name of a shard: `shardId-<20 digits: creation time, epoch ms>-<8 lower hex>`.
 ///
@@ -57,14 +58,26 @@ pub(crate) struct Shard {
     pub(crate) parent: Option<ShardId>,
     pub(crate) created_ms: u64,
     pub(crate) range: HashRange,
+    /// The first position whose record has not been credited yet, see [`retention`](super::retention).
+    pub(crate) released: AtomicU64,
+    pub(crate) rolling: Rolling,
     pub(crate) log: Log<Record, Successor>,
 }
 
+/// When a shard is to be closed, and to go on in a child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Rolling {
+    /// From this time on, in milliseconds since the epoch.
+    pub(crate) at_ms: u64,
+    /// Behind so many records.
+    pub(crate) behind: u64,
+}
+
 impl Shard {
-    /// Appends a record, or gives it back when the shard is closed.
+    /// Whether it is old enough to be rolled.
     #[inline]
-    pub(crate) fn append(&self, record: Record) -> Result<SequenceNumber, Sealed<Record>> {
-        self.log.append(record).map(|position| SequenceNumber::new(self.ordinal, position))
+    pub(crate) fn is_due(&self, now_ms: u64) -> bool {
+        now_ms >= self.rolling.at_ms
     }
 
     /// The number of the record at a position.

@@ -14,6 +14,7 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::handle::Stream;
 use super::page::{Page, ReadLimits};
+use super::retention::Effort;
 use super::shard::Shard;
 use crate::error::Error;
 use crate::log::Position;
@@ -155,6 +156,7 @@ impl Stream {
     /// shard, nor behind what it has; [`Error::Trimmed`] for one that was.
     pub fn iterator(&self, shard: &str, start: IteratorStart) -> Result<String, Error> {
         let shard = self.shard(shard)?;
+        self.keep_age(&shard, self.now_ms(), Effort::All);
         let place = match start {
             IteratorStart::TrimHorizon => Place::Horizon,
             IteratorStart::Latest => Place::At(shard.log.end()),

@@ -17,7 +17,15 @@ use crate::sync::Arc;
 pub(crate) struct Listed {
     pub(crate) shard: Arc<Shard>,
     /// Where the shard ends, once it is listed as closed.
-    pub(crate) end: Option<Position>,
+    pub(crate) end: Option<End>,
+}
+
+/// The end of a closed shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct End {
+    pub(crate) position: Position,
+    /// When it was closed, in milliseconds since the epoch.
+    pub(crate) closed_ms: u64,
 }
 
 /// A stream at one moment.
@@ -93,7 +101,7 @@ impl Topology {
 
     /// This topology with `parent` closed at `end`, and its children listed; as it is if that has
     /// happened already.
-    pub(crate) fn close(&mut self, parent: &ShardId, end: Position, children: &Children) {
+    pub(crate) fn close(&mut self, parent: &ShardId, end: End, children: &Children) {
         let Some(listed) = self.shards.iter_mut().find(|listed| listed.shard.id == *parent) else {
             return;
         };
@@ -103,6 +111,11 @@ impl Topology {
         listed.end = Some(end);
         self.open.retain(|shard| shard.id != *parent);
         self.list(children.iter().cloned());
+    }
+
+    /// Takes closed shards out of the list.
+    pub(crate) fn forget(&mut self, is_expired: impl Fn(&Listed) -> bool) {
+        self.shards.retain(|listed| listed.end.is_none() || !is_expired(listed));
     }
 
     /// Lists new, open shards.

@@ -143,6 +143,24 @@ fn a_double_free_is_found() {
 }
 
 #[test]
+fn a_second_drop_is_found_where_panics_are_contained() {
+    let message = Model::new("checker, second drop", || AtomicU64::new(0))
+        .role("one", |shared, _| {
+            let mut value = std::mem::ManuallyDrop::new(Watched::new(1));
+            shared.store(1, Release);
+            let twice = || {
+                // SAFETY: none: this is the mistake.
+                (0..2).for_each(|_| unsafe { std::mem::ManuallyDrop::drop(&mut value) });
+            };
+            let contained = std::panic::catch_unwind(std::panic::AssertUnwindSafe(twice));
+            assert!(contained.is_err());
+        })
+        .role("other", |shared, _| _ = shared.load(Acquire))
+        .check_fails();
+    assert_says(&message, "ended twice");
+}
+
+#[test]
 fn a_lost_update_is_found() {
     let add = |counter: &AtomicU64, _: &_| {
         let seen = counter.load(Acquire);

@@ -73,6 +73,13 @@ impl Watched {
     }
 }
 
+impl Drop for Watched {
+    #[track_caller]
+    fn drop(&mut self) {
+        self.life.end();
+    }
+}
+
 type Act<S> = Arc<dyn Fn(&S, &Probe) + Send + Sync>;
 type Finish<S> = Arc<dyn Fn(S, &Probe) + Send + Sync>;
 
@@ -272,7 +279,7 @@ impl<S: Send + Sync + 'static> Model<S> {
             let scene = Arc::into_inner(scene).expect("every role has let go of the scene");
             after(scene, &probe);
             let leaks = end_execution();
-            assert!(leaks.is_empty(), "leaked: {}", leaks.join("; "));
+            assert!(leaks.is_empty(), "leaked, or ended twice: {}", leaks.join("; "));
             let reached = std::mem::take(&mut *probe.reached.lock().unwrap());
             let mut totals = totals.lock().unwrap();
             for name in reached {

@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 
-use streamcore_modelled::log::{Log, Position, SealOutcome, Sealed};
+use streamcore_modelled::log::{Log, Next, Position, SealOutcome, Sealed};
 use streamcore_modelled::modelled::UnsafeCell;
 
 use crate::harness::{Model, Probe, Watched};
@@ -135,6 +135,31 @@ fn seal_helped() {
         .role("appender", append)
         .role("sealer", seal)
         .role("sealer", seal)
+        .after(Scene::finish)
+        .check();
+}
+
+#[test]
+fn seal_read_to_the_end() {
+    Model::new("seal_read_to_the_end", Scene::new)
+        .bound(1)
+        .reaches(&["appended", "turned away", "pending", "closed", "closed behind an append"])
+        .role("appender", append)
+        .role("sealer", |scene, _| drop(scene.log.seal(Watched::new(100))))
+        .role("reader", |scene, probe| {
+            let mut cursor = scene.log.cursor(Position::ZERO);
+            loop {
+                match cursor.next().expect("nobody trims") {
+                    Next::Record(_, value) => assert_eq!(value.read(), 7),
+                    Next::Pending => return probe.reach("pending"),
+                    Next::Closed => break,
+                }
+            }
+            probe.reach("closed");
+            let end = scene.check_sealed();
+            assert_eq!(cursor.position(), end, "closed before all was read");
+            probe.reach_if(end.get() > BEFORE, "closed behind an append");
+        })
         .after(Scene::finish)
         .check();
 }

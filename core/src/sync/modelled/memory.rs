@@ -38,6 +38,8 @@ struct Blocks {
     blocks: Vec<Block>,
     lives: BTreeMap<u64, Place>,
     last_life: u64,
+    /// What went wrong where a panic may have been contained.
+    faults: Vec<String>,
 }
 
 thread_local! {
@@ -90,7 +92,7 @@ pub fn begin_execution() {
     BLOCKS.set(Blocks { running: true, ..Blocks::default() });
 }
 
-/// Ends an execution: a message for each block and each life that has not ended.
+/// Ends an execution: a message for each block and each life that has not ended, or that ended twice.
 ///
 /// The harness calls it when all threads have been joined and the scene has been dropped.
 pub fn end_execution() -> Vec<String> {
@@ -105,7 +107,7 @@ pub fn end_execution() -> Vec<String> {
         });
         let lives =
             blocks.lives.values().map(|begun| format!("a life begun at {begun} never ended"));
-        leaked.chain(lives).collect()
+        leaked.chain(lives).chain(blocks.faults.iter().cloned()).collect()
     })
 }
 
@@ -318,7 +320,12 @@ impl Life {
             return;
         }
         touch((&raw const *self).cast());
-        assert!(number != 0, "ended at {}: its life had ended before", Location::caller());
+        if number == 0 {
+            let fault = format!("ended at {}: its life had ended before", Location::caller());
+            // The log contains panics of its values' drop, so a panic alone would not do.
+            BLOCKS.with_borrow_mut(|blocks| blocks.faults.push(fault.clone()));
+            panic!("{fault}");
+        }
         self.witness.with_mut(|_| ());
         unregister(number);
     }
