@@ -227,6 +227,58 @@ fn shrinking_leaves_nothing_but_what_is_retained() {
 }
 
 #[test]
+fn whoever_trims_by_hand_drops_what_was_left_to_later_appends() {
+    let token = Token::default();
+    let log = keeping::<Token>(100);
+    append(&log, &token, 9_000);
+    assert_eq!(log.stats().dying, 1);
+    let horizon = log.trim(Position::ZERO);
+    assert_eq!((log.stats().dying, alive(&token)), (0, 9_000 - horizon.get()));
+}
+
+/// A value whose drop panics, without the message that a panic prints.
+struct Fuse(#[expect(dead_code, reason = "it is counted")] Token);
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new("planted"));
+    }
+}
+
+#[test]
+fn every_panic_is_counted_whoever_drops_the_value() {
+    let token = Token::default();
+    let log = keeping::<Fuse>(100);
+    let append = |count| {
+        for _ in 0..count {
+            let appended = log.append(Fuse(Arc::clone(&token)));
+            assert!(appended.map_err(std::mem::forget).is_ok());
+        }
+    };
+    let dropped = || {
+        assert_eq!(log.stats().contained_panics, log.stats().appended - alive(&token));
+        log.stats().contained_panics
+    };
+    append(5);
+    log.trim(Position::new(3));
+    assert_eq!(dropped(), 3, "by a trim, in the middle of a segment");
+    append(15);
+    let chunk = log.read(Position::new(10), 1).unwrap();
+    log.trim(Position::new(16));
+    assert_eq!(dropped(), 8, "of the first segment, since the second is read");
+    drop(chunk);
+    assert_eq!(dropped(), 16, "by a reader");
+    append(8_980);
+    let before = dropped();
+    assert!(before > 4_000, "by appends: {before}");
+    log.shrink();
+    assert_eq!(dropped(), first(11));
+    log.seal(());
+    log.trim(Position::new(9_000));
+    assert_eq!(dropped(), 9_000);
+}
+
+#[test]
 fn two_large_segments_are_kept_for_the_next_ones_and_no_small_ones() {
     let log = Log::<u64>::new();
     (0..FULL).for_each(|value| drop(log.append(value)));

@@ -111,6 +111,40 @@ fn only_the_waker_that_was_left_last_is_woken_and_the_others_are_let_go() {
     assert_eq!(bells.each_ref().map(Arc::strong_count), [1; 3]);
 }
 
+/// A waker that polls its own cursor as soon as it is woken.
+struct Eager {
+    cursor: std::sync::Mutex<Option<Cursor<Shared>>>,
+    woken: AtomicU64,
+}
+
+impl Wake for Eager {
+    fn wake(self: Arc<Self>) {
+        self.woken.fetch_add(1, Ordering::Relaxed);
+        let waker = Waker::from(Arc::clone(&self));
+        if let Some(cursor) = &mut *self.cursor.lock().unwrap() {
+            while cursor.poll_ready(&mut Context::from_waker(&waker)).is_ready() {
+                assert!(matches!(cursor.next(), Ok(Next::Record(..))));
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_goes_to_sleep_again_inside_of_its_waker_is_woken_again() {
+    let log = filled(0);
+    let cursor = Cursor::new(Arc::clone(&log), Position::ZERO);
+    let eager = Arc::new(Eager { cursor: Some(cursor).into(), woken: AtomicU64::new(0) });
+    Waker::from(Arc::clone(&eager)).wake();
+    for appended in 1..=5 {
+        log.append(0).unwrap();
+        assert_eq!(eager.woken.load(Ordering::Relaxed), 1 + appended);
+    }
+    // The cursor keeps its node, and the node the waker.
+    let cursor = eager.cursor.lock().unwrap().take();
+    assert_eq!(cursor.map(|cursor| cursor.position()), Some(Position::new(5)));
+    assert_eq!(Arc::strong_count(&eager), 1);
+}
+
 #[test]
 fn a_cursor_that_goes_takes_its_waker_along() {
     let (log, bell) = (filled(0), Arc::<Bell>::default());

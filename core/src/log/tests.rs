@@ -293,3 +293,52 @@ fn a_log_that_is_sealed_meanwhile_is_open_to_readers_until_it_goes_on() {
         assert_eq!((log.trim(end), log.stats().blocks), (end, 0), "{before} before");
     }
 }
+
+#[test]
+fn waiting_takes_hardly_longer_than_was_said() {
+    let log = Log::<u64>::new();
+    let writer = Suspended::reserve(&log, 1);
+    let limit = Duration::from_millis(40);
+    let waits: [fn(&Log<u64>, Duration); 3] = [
+        |log, limit| drop(log.snapshot_settled(limit)),
+        |log, limit| assert!(log.cursor(Position::ZERO).wait(Some(limit)) == WaitOutcome::TimedOut),
+        |log, limit| assert!(log.cursor(log.end()).wait(Some(limit)) == WaitOutcome::TimedOut),
+    ];
+    for wait in waits {
+        // A machine that is busy makes some of them late, and not all.
+        let is_in_time = (0..50).any(|_| {
+            let began = Instant::now();
+            wait(&log, limit);
+            began.elapsed() < limit * 3 / 2
+        });
+        assert!(is_in_time);
+    }
+    writer.publish(&log, 7);
+}
+
+#[test]
+fn retention_gives_up_two_segments_at_once_or_one_batch_that_is_longer() {
+    /// A full segment holds 1024 of them.
+    type Record = [u64; 7];
+    for (length, most) in [(1, 2 * 1_024), (1_000, 4_096), (4_096, 4_096)] {
+        let kept = NonZeroU64::new(100).expect("some");
+        let log = Log::<Record>::with_options(LogOptions::new().retain_last(kept));
+        let writer = Suspended::reserve(&log, 1);
+        for _ in 0..60_000 / length {
+            assert!(log.append_all((0..length).map(|value| [value; 7])).is_ok());
+        }
+        assert_eq!(log.stats().trimmed, 0);
+        writer.publish(&log, [7; 7]);
+        // A reader finds all of it at once, so the next border work could give up all of it at once.
+        assert!(log.snapshot().len() >= 57_000);
+        let (mut before, mut longest) = (0, 0);
+        while log.stats().appended < 70_000 {
+            assert!(log.append([7; 7]).is_ok());
+            let now = log.stats().trimmed;
+            longest = longest.max(now - before);
+            before = now;
+        }
+        assert!(longest >= 1_024 && longest <= most, "{longest} at once, in batches of {length}");
+        assert!(before > 68_000, "it has caught up: {:?}", log.stats());
+    }
+}
