@@ -36,6 +36,8 @@ mod segment;
 mod shelf;
 mod snapshot;
 mod tail;
+#[cfg(all(test, not(any(streamcore_loom, streamcore_shuttle))))]
+mod tests;
 mod waiters;
 
 pub use append::{BatchError, MAX_BATCH, Sealed};

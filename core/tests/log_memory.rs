@@ -163,6 +163,22 @@ fn a_log_gives_everything_back_when_it_goes() {
 }
 
 #[test]
+fn a_log_that_goes_while_values_are_dying_gives_their_memory_back() {
+    let (mut small, mut large) = (0, 0);
+    for records in (32..1_000).step_by(32).chain((4_096..9_000).step_by(608)) {
+        let (dying, _, bytes) = counted(|| {
+            let kept = NonZeroU64::new(8).expect("some");
+            let log = Log::<Box<u64>>::with_options(LogOptions::new().retain_last(kept));
+            (0..records).for_each(|value| assert!(log.append(Box::new(value)).is_ok()));
+            log.stats().dying
+        });
+        *(if records < 4_096 { &mut small } else { &mut large }) += dying;
+        assert_eq!(bytes, 0, "{records} records, {dying} dying");
+    }
+    assert!(small > 0 && large > 0, "{small} small segments were dying, and {large} large ones");
+}
+
+#[test]
 fn waiting_takes_one_node_per_cursor_however_often() {
     let log = Log::<Record>::new();
     append(&log, [0; 7], 1);

@@ -326,4 +326,73 @@ mod tests {
         // SAFETY: the block came back unused.
         unsafe { ours.free(8) };
     }
+
+    #[test]
+    fn there_are_rows_for_as_many_positions_as_is_said() {
+        use super::super::position::{Geometry, Position};
+        let row = |segment| Entry::of(segment).row;
+        let last = Geometry::<[u8; 100_000]>::locate(Position::new((1 << 52) - 1)).segment;
+        assert_eq!((row(last), row(last.next())), (ROWS - 1, ROWS));
+        let last = Geometry::<[u64; 7]>::locate(Position::new((1 << 59) - 10_000)).segment;
+        assert_eq!(row(last), ROWS - 1);
+        assert!(Directory::<u64>::new().pin_word(SegmentNo::new(1 << 50)).is_none());
+    }
+
+    #[test]
+    fn pin_words_stand_behind_the_entries_on_cache_lines_of_their_own() {
+        for row in 0..8 {
+            let len = row_len(row);
+            let first = allocate_row(len);
+            let pins = pins_of(first, len);
+            let (entries, pins_at) = (first.as_ptr().addr(), pins.addr());
+            assert_eq!((entries % 64, pins_at % 64), (0, 0));
+            assert!(pins_at >= entries + len * size_of::<RowPtr>());
+            let (layout, offset) = row_layout(len);
+            assert_eq!(offset, pins_at - entries);
+            assert_eq!(layout.size(), offset + len * size_of::<PinWord>());
+            // SAFETY: nobody uses the row.
+            unsafe { free_row(first, len) };
+        }
+    }
+
+    #[test]
+    fn an_entry_holds_its_block_until_it_is_buried_and_none_afterwards() {
+        let directory = Directory::<u64>::new();
+        for number in [0, 7, 8, 31, 32, 1_000] {
+            let n = SegmentNo::new(number);
+            let (block, other) = (SegmentRef::<u64>::allocate(8), SegmentRef::allocate(8));
+            assert!(matches!(directory.install(n, block), Installed::Ours));
+            assert!(matches!(directory.find(n), Found::Block(it) if it.as_ptr() == block.as_ptr()));
+            let Installed::Theirs { block: theirs, ours } = directory.install(n, other) else {
+                panic!("installed over a block")
+            };
+            assert_eq!((theirs.as_ptr(), ours.as_ptr()), (block.as_ptr(), other.as_ptr()));
+            assert!(matches!(directory.bury(n), Found::Block(it) if it.as_ptr() == block.as_ptr()));
+            assert!(matches!(directory.find(n), Found::Tombstone));
+            assert!(matches!(directory.bury(n), Found::Tombstone));
+            assert!(matches!(directory.find(n.next()), Found::Nothing | Found::Tombstone));
+            // SAFETY: neither of them stands in the directory.
+            unsafe { (block.free(8), other.free(8)) };
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_drained_with_its_number_though_rows_are_missing() {
+        let mut directory = Directory::<u64>::new();
+        let numbers = [3, 40, 100, 600];
+        for number in numbers {
+            let block = SegmentRef::<u64>::allocate(8);
+            assert!(matches!(directory.install(SegmentNo::new(number), block), Installed::Ours));
+        }
+        directory.bury(SegmentNo::new(2_100));
+        let mut drained = Vec::new();
+        for _ in 0..2 {
+            directory.drain(|segment, block| {
+                drained.push(segment.get());
+                // SAFETY: it is handed over once.
+                unsafe { block.free(8) };
+            });
+        }
+        assert_eq!(drained, numbers);
+    }
 }

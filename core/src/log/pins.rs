@@ -211,4 +211,52 @@ mod tests {
         assert_eq!(word.mark_trimmed(), Leave::TryClaim);
         assert_eq!(word.claim(), Claim::NotOurs);
     }
+
+    #[test]
+    fn who_must_be_alone_gets_in_only_where_nobody_is_and_nothing_is_trimmed() {
+        let word = PinWord::zeroed();
+        assert_eq!(word.pin_alone(), Alone::Inside);
+        assert_eq!((word.readers(), word.pin_alone()), (1, Alone::Taken));
+        assert_eq!(word.pin(), Pinned::Inside, "readers are not kept out");
+        assert_eq!((word.unpin(), word.readers()), (Leave::Done, 1));
+        assert_eq!(word.mark_trimmed(), Leave::Done);
+        assert_eq!((word.unpin(), word.pin_alone()), (Leave::TryClaim, Alone::Taken));
+        assert_eq!((word.claim(), word.pin_alone()), (Claim::Owner, Alone::Taken));
+    }
+
+    #[test]
+    fn each_reader_counts_and_only_the_last_one_claims() {
+        let word = PinWord::zeroed();
+        for readers in 1..=5 {
+            assert_eq!((word.pin(), word.readers()), (Pinned::Inside, readers));
+        }
+        assert_eq!(word.mark_trimmed(), Leave::Done);
+        for left in [4, 3, 2, 1] {
+            assert_eq!(
+                (word.unpin(), word.readers(), word.claim()),
+                (Leave::Done, left, Claim::NotOurs)
+            );
+        }
+        assert_eq!(word.unpin(), Leave::TryClaim);
+        assert_eq!(word.claim(), Claim::Owner);
+    }
+
+    /// The other half of the count is for those who come in before somebody notices.
+    #[test]
+    fn too_many_guards_end_the_process_long_before_they_overflow() {
+        const CHILD: &str = "STREAMCORE_TEST_TOO_MANY_PINS";
+        assert_eq!(TOO_MANY, 1 << 29);
+        assert_eq!(TOO_MANY, READERS / 2 + 1);
+        let word = PinWord(AtomicU32::new(TOO_MANY - 1));
+        assert_eq!(word.pin(), Pinned::Inside);
+        if std::env::var_os(CHILD).is_some() {
+            word.pin();
+            return;
+        }
+        let name = "log::pins::tests::too_many_guards_end_the_process_long_before_they_overflow";
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let ended = child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().unwrap();
+        assert!(!ended.status.success(), "it went on");
+        assert!(String::from_utf8_lossy(&ended.stderr).contains("more than 2^29 guards"));
+    }
 }

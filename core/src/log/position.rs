@@ -226,6 +226,30 @@ mod tests {
     }
 
     #[test]
+    fn segments_double_from_eight_slots_to_the_full_size() {
+        fn slots<T>(count: u64) -> Vec<usize> {
+            (0..count).map(|number| Geometry::<T>::slots(SegmentNo(number))).collect()
+        }
+        let ramp = [8, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 4096];
+        assert_eq!(slots::<()>(12), ramp, "4096 slots are the most");
+        assert_eq!(slots::<u64>(12), ramp);
+        assert_eq!(slots::<[u64; 7]>(10), [8, 8, 16, 32, 64, 128, 256, 512, 1024, 1024]);
+        assert_eq!(
+            slots::<[u8; 5_000]>(3),
+            [8; 3],
+            "eight of 5008 bytes, since 13 is no power of two"
+        );
+        assert_eq!(slots::<[u8; 100_000]>(3), [8; 3], "eight slots are the least");
+        assert_eq!(slots::<[u8; 2_000]>(4), [8, 8, 16, 32]);
+        for number in 0..20 {
+            let number = SegmentNo(number);
+            let is_full = Geometry::<u64>::slots(number) == 4096;
+            assert_eq!(Geometry::<u64>::is_full_size(number), is_full);
+            assert!(Geometry::<[u8; 100_000]>::is_full_size(number));
+        }
+    }
+
+    #[test]
     fn positions_do_not_wrap() {
         assert_eq!(Position::new(u64::MAX).plus(1), Position::new(u64::MAX));
         assert_eq!(Position::new(3).since(Position::new(5)), 0);

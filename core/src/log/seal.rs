@@ -209,3 +209,89 @@ impl<T, S> Log<T, S> {
         if tail.is_sealed() { self.sealing().end() } else { tail.position() }
     }
 }
+
+#[cfg(all(test, not(any(streamcore_loom, streamcore_shuttle))))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::task::{Context, Wake, Waker};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Bell(AtomicU64);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A log of 100 records, somebody who sleeps at its end, and a sealer that is suspended as soon as
+    /// the log is sealed.
+    fn just_sealed() -> (Arc<Log<u64, u32>>, Arc<Bell>, super::super::Cursor<Arc<Log<u64, u32>>>) {
+        let (log, bell) = (Arc::new(Log::<u64, u32>::new()), Arc::<Bell>::default());
+        (0..100).for_each(|value| assert!(log.append(value).is_ok()));
+        let mut cursor = super::super::Cursor::new(Arc::clone(&log), Position::new(100));
+        let waker = Waker::from(Arc::clone(&bell));
+        assert!(cursor.poll_ready(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(log.sealing().offer(7), None);
+        log.sealing().raise_end(Position::new(100));
+        assert_eq!(log.tail().try_seal(log.tail().load()), Ok(()));
+        (log, bell, cursor)
+    }
+
+    #[test]
+    fn whoever_is_turned_away_wakes_those_who_sleep() {
+        let refused: [fn(&Log<u64, u32>); 2] =
+            [|log| assert!(log.append(7).is_err()), |log| assert!(log.append_all([7, 8]).is_err())];
+        for append in refused {
+            let (log, bell, _cursor) = just_sealed();
+            append(&log);
+            assert_eq!(bell.0.load(Relaxed), 1, "the sealer is not to be relied on");
+            assert_eq!((log.sealed_end(), log.successor()), (Some(Position::new(100)), Some(&7)));
+        }
+    }
+
+    #[test]
+    fn a_later_sealer_finishes_what_the_first_has_left() {
+        let (log, bell, _cursor) = just_sealed();
+        assert_eq!(log.stats().blocks, 6, "five segments, and one ahead");
+        let end = Position::new(100);
+        assert_eq!(log.seal(8), SealOutcome::AlreadySealed { end, offered: 8 });
+        assert_eq!((bell.0.load(Relaxed), log.stats().blocks), (1, 5));
+        assert_eq!(log.trim(end), end);
+        let stats = log.stats();
+        assert_eq!((stats.blocks, stats.spares, log.successor()), (0, 0, Some(&7)));
+    }
+
+    #[test]
+    fn a_log_is_open_until_its_tail_is_sealed() {
+        let log = Log::<u64, u32>::new();
+        assert_eq!(log.append(1), Ok(Position::ZERO));
+        assert_eq!(log.sealing().offer(7), None);
+        log.sealing().raise_end(Position::new(1));
+        assert_eq!((log.is_sealed(), log.sealed_end(), log.successor()), (false, None, None));
+        assert_eq!((log.append(2), log.end()), (Ok(Position::new(1)), Position::new(2)));
+        let end = Position::new(2);
+        assert_eq!(log.seal(8), SealOutcome::AlreadySealed { end, offered: 8 });
+        assert_eq!((log.sealed_end(), log.successor()), (Some(end), Some(&7)));
+    }
+
+    #[test]
+    fn the_end_is_the_greatest_that_any_sealer_has_met() {
+        let seal = Seal::<()>::new();
+        seal.raise_end(Position::new(7));
+        seal.raise_end(Position::new(3));
+        assert_eq!(seal.end(), Position::new(7));
+    }
+
+    #[test]
+    fn a_successor_is_taken_once() {
+        let mut log = Log::<u64, u32>::new();
+        assert_eq!(log.take_successor(), None);
+        log.seal(7);
+        assert_eq!((log.take_successor(), log.take_successor()), (Some(7), None));
+        assert!(log.is_sealed() && log.successor().is_none());
+    }
+}

@@ -352,18 +352,4 @@ pub(crate) struct Dropped {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_state_belongs_to_one_segment() {
-        let n = SegmentNo::new(7);
-        for batch in [Batch::Ends, Batch::GoesOn] {
-            let ready = SlotState::ready(n, batch);
-            assert!(ready.is_ready(n));
-            assert_eq!(ready.batch(), batch);
-            assert!(!ready.is_ready(SegmentNo::new(6)) && !ready.is_ready(SegmentNo::new(8)));
-        }
-        assert!(!SlotState(0).is_ready(SegmentNo::new(0)));
-    }
-}
+mod tests;

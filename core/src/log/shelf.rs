@@ -154,4 +154,21 @@ mod tests {
         assert_eq!(shelf.len(), 0);
         assert!(!shelf.is_half_full());
     }
+
+    #[test]
+    fn a_shelf_is_half_full_with_half_of_its_places_taken() {
+        let shelf = Shelf::<u64, 4>::new();
+        for (taken, is_half_full) in [(0, false), (1, false), (2, true), (3, true), (4, true)] {
+            assert_eq!((shelf.len(), shelf.is_half_full()), (taken, is_half_full));
+            if let Err(block) = shelf.put(SegmentRef::allocate(SLOTS)) {
+                free(block);
+            }
+        }
+        let mut taken = 0;
+        while let Some(block) = shelf.take() {
+            free(block);
+            taken += 1;
+        }
+        assert_eq!(taken, 4);
+    }
 }

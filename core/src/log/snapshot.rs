@@ -157,4 +157,15 @@ mod tests {
         }
         assert_eq!(log.stats().prefix_lag, 2);
     }
+
+    #[test]
+    fn a_settled_snapshot_does_not_wait_for_appends_that_begin_later() {
+        let log = Log::<u64>::new();
+        log.append(7).unwrap();
+        // A writer that has begun since, and is suspended.
+        log.tail().reserve(1);
+        let (began, bound) = (Instant::now(), Duration::from_secs(60));
+        assert_eq!(log.settle(Position::new(1), bound).end(), Position::new(1));
+        assert!(began.elapsed() < bound);
+    }
 }
