@@ -51,6 +51,12 @@
 //! **Exactly one party frees.** Bringing the count of a trimmed segment to zero is not enough, because a
 //! late reader's +1 and -1 do it again; the CAS that sets FREED succeeds once.
 //!
+//! **A value does not die under a reader, though its segment goes on.** What a trim gives up of the segment
+//! that the horizon stands in is dropped by who is alone in it: a CAS of the pin word from 0 to 1, which fails
+//! while anybody reads. Readers that come later are let in, and look at the horizon once they are
+//! inside. Their pin acquires that CAS, so they see a horizon behind which nothing has been dropped; and while
+//! they are inside, nobody else can be alone. Models: `hollow`, `hollow_twice`, `hollow_retain`, `hollow_cursor`.
+//!
 //! **A segment is not freed under a writer.** Only segments wholly below the watermark are marked, and
 //! the watermark does not pass an unpublished slot. So writers need no pin. A writer that merely
 //! installs a segment ahead of time may come late: then the entry is a tombstone, and its CAS from

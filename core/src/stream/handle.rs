@@ -165,7 +165,7 @@ impl Stream {
     ///
     /// Lock-free; the cost depends on the page only.
     pub fn describe_page(&self, after: Option<&str>, limit: usize) -> (StreamDescription, bool) {
-        self.maintain(self.now_ms());
+        self.maintain_if_due(self.now_ms());
         let topology = self.topology().load_full();
         let first = after.map_or(0, |after| {
             topology.shards.partition_point(|listed| listed.shard.id.as_str() <= after)

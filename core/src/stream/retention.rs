@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use super::handle::Stream;
 use super::shard::Shard;
-use super::topology::Topology;
+use super::topology::{Listed, Topology};
 use crate::log::Position;
 use crate::model::Record;
 use crate::sync::atomic::Ordering;
@@ -199,6 +199,25 @@ impl Stream {
             if visited.is_ok() {
                 self.give_up(shard, to);
             }
+        }
+    }
+
+    /// Maintains the stream if a shard is due to be rolled, or the first one to be forgotten. Costs the same
+    /// however many shards there are.
+    pub(crate) fn maintain_if_due(&self, now_ms: u64) {
+        let shown_ms = self.retention().shown_ms();
+        let is_due = self.topology().with(|topology| {
+            let may_go = |listed: &Listed| {
+                listed.end.is_some_and(|end| {
+                    let is_empty = listed.shard.log.earliest() >= end.position;
+                    (is_empty || self.retention().age_ms.is_some())
+                        && now_ms.saturating_sub(end.closed_ms) > shown_ms
+                })
+            };
+            topology.roll_due_ms() <= now_ms || topology.shards.first().is_some_and(may_go)
+        });
+        if is_due {
+            self.maintain(now_ms);
         }
     }
 

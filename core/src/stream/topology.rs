@@ -38,6 +38,8 @@ pub(crate) struct Topology {
     open: SmallVec<[Arc<Shard>; 1]>,
     /// What the next shard is born with.
     next: Birth,
+    /// When the first of the open shards is to be rolled, in milliseconds since the epoch.
+    roll_due_ms: u64,
 }
 
 /// What tells the shards of a stream apart: both parts rise from shard to shard.
@@ -55,6 +57,7 @@ impl Topology {
             shards: smallvec![],
             open: smallvec![],
             next: Birth { ordinal: 0, created_ms: 0 },
+            roll_due_ms: u64::MAX,
         }
     }
 
@@ -127,6 +130,13 @@ impl Topology {
         // Two parents may be closed at the same time, and their children listed in either order.
         self.shards.sort_by_key(|listed| listed.shard.ordinal);
         self.open.sort_by_key(|shard| shard.range.first);
+        let due_ms = self.open.iter().map(|shard| shard.rolling.at_ms).min();
+        self.roll_due_ms = due_ms.unwrap_or(u64::MAX);
+    }
+
+    /// When the first of the open shards is to be rolled.
+    pub(crate) fn roll_due_ms(&self) -> u64 {
+        self.roll_due_ms
     }
 
     /// Whether the open shards' ranges cover every hash exactly once.
