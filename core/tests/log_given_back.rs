@@ -174,7 +174,7 @@ fn a_sealed_log_keeps_the_segments_of_its_records_and_nothing_else() {
     for count in (0_u64..300).chain(around.into_iter().flatten()) {
         for trimmed in [0, count / 2, count.saturating_sub(1), count] {
             let log = Log::<u64>::new();
-            (0..count).for_each(|value| drop(log.append(value)));
+            (0..count).for_each(|value| assert!(log.append(value).is_ok()));
             log.trim(Position::new(trimmed));
             assert_eq!(log.seal(()).end(), Position::new(count));
             let stats = log.stats();
@@ -281,18 +281,18 @@ fn every_panic_is_counted_whoever_drops_the_value() {
 #[test]
 fn two_large_segments_are_kept_for_the_next_ones_and_no_small_ones() {
     let log = Log::<u64>::new();
-    (0..FULL).for_each(|value| drop(log.append(value)));
+    (0..FULL).for_each(|value| assert!(log.append(value).is_ok()));
     log.trim(Position::new(FULL));
     let stats = log.stats();
     assert_eq!((stats.blocks, stats.spares), (1, 0), "small ones are not kept");
-    (FULL..40_000).for_each(|value| drop(log.append(value)));
+    (FULL..40_000).for_each(|value| assert!(log.append(value).is_ok()));
     let needed = segments(39_000, 40_000) + 1;
     log.trim(Position::new(39_000));
     let stats = log.stats();
     assert_eq!((stats.blocks, stats.spares), (needed + 2, 2));
     let mut appended = 40_000;
     for (spares, blocks) in [(1, needed + 2), (0, needed + 2), (0, needed + 3)] {
-        (0..FULL).for_each(|value| drop(log.append(value)));
+        (0..FULL).for_each(|value| assert!(log.append(value).is_ok()));
         appended += FULL;
         assert_eq!((log.stats().spares, log.stats().blocks), (spares, blocks), "{appended}");
     }
@@ -303,7 +303,7 @@ fn two_large_segments_are_kept_for_the_next_ones_and_no_small_ones() {
 #[test]
 fn the_last_guard_gives_its_block_back() {
     let log = Log::<u64>::new();
-    (0..40).for_each(|value| drop(log.append(value)));
+    (0..40).for_each(|value| assert!(log.append(value).is_ok()));
     let chunk = log.read(Position::new(9), 1).unwrap();
     let range = log.retain(Position::new(6)..Position::new(20)).unwrap();
     let mut cursor = log.cursor(Position::new(3));
@@ -339,7 +339,7 @@ fn retention_keeps_what_it_promises_and_hardly_more() {
 #[test]
 fn retention_gives_up_a_segment_as_soon_as_none_of_its_records_is_kept() {
     let log = keeping::<u64>(24);
-    (0..31).for_each(|value| drop(log.append(value)));
+    (0..31).for_each(|value| assert!(log.append(value).is_ok()));
     assert_eq!(log.stats().trimmed, 0);
     log.append(31).unwrap();
     let stats = log.stats();
@@ -350,11 +350,11 @@ fn retention_gives_up_a_segment_as_soon_as_none_of_its_records_is_kept() {
 #[test]
 fn retention_does_not_trim_by_parts_of_a_segment() {
     let log = keeping::<u64>(100);
-    (0..6_000).for_each(|value| drop(log.append(value)));
+    (0..6_000).for_each(|value| assert!(log.append(value).is_ok()));
     let before = log.stats().trimmed;
-    (0..2_000).for_each(|value| drop(log.append(value)));
+    (0..2_000).for_each(|value| assert!(log.append(value).is_ok()));
     assert_eq!(log.stats().trimmed, before, "its segment goes on to 8192");
-    (0..350).for_each(|value| drop(log.append(value)));
+    (0..350).for_each(|value| assert!(log.append(value).is_ok()));
     assert_eq!(log.stats().trimmed, 8_320 - 100, "as far as border work has seen");
 }
 

@@ -179,6 +179,17 @@ fn a_log_that_goes_while_values_are_dying_gives_their_memory_back() {
 }
 
 #[test]
+fn a_log_that_goes_gives_its_spares_back() {
+    let (spares, _, bytes) = counted(|| {
+        let log = Log::<Record>::new();
+        append(&log, [0; 7], 10_000);
+        log.trim(Position::new(9_000));
+        log.stats().spares
+    });
+    assert_eq!((spares, bytes), (2, 0));
+}
+
+#[test]
 fn waiting_takes_one_node_per_cursor_however_often() {
     let log = Log::<Record>::new();
     append(&log, [0; 7], 1);

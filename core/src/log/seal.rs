@@ -216,7 +216,10 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
     use std::task::{Context, Wake, Waker};
 
+    use super::super::Cursor;
     use super::*;
+
+    type Shared = Arc<Log<u64, u32>>;
 
     #[derive(Default)]
     struct Bell(AtomicU64);
@@ -229,10 +232,10 @@ mod tests {
 
     /// A log of 100 records, somebody who sleeps at its end, and a sealer that is suspended as soon as
     /// the log is sealed.
-    fn just_sealed() -> (Arc<Log<u64, u32>>, Arc<Bell>, super::super::Cursor<Arc<Log<u64, u32>>>) {
+    fn just_sealed() -> (Shared, Arc<Bell>, Cursor<Shared>) {
         let (log, bell) = (Arc::new(Log::<u64, u32>::new()), Arc::<Bell>::default());
         (0..100).for_each(|value| assert!(log.append(value).is_ok()));
-        let mut cursor = super::super::Cursor::new(Arc::clone(&log), Position::new(100));
+        let mut cursor = Cursor::new(Arc::clone(&log), Position::new(100));
         let waker = Waker::from(Arc::clone(&bell));
         assert!(cursor.poll_ready(&mut Context::from_waker(&waker)).is_pending());
         assert_eq!(log.sealing().offer(7), None);

@@ -300,7 +300,7 @@ fn waiting_takes_hardly_longer_than_was_said() {
     let writer = Suspended::reserve(&log, 1);
     let limit = Duration::from_millis(40);
     let waits: [fn(&Log<u64>, Duration); 3] = [
-        |log, limit| drop(log.snapshot_settled(limit)),
+        |log, limit| assert!(log.snapshot_settled(limit).is_empty()),
         |log, limit| assert!(log.cursor(Position::ZERO).wait(Some(limit)) == WaitOutcome::TimedOut),
         |log, limit| assert!(log.cursor(log.end()).wait(Some(limit)) == WaitOutcome::TimedOut),
     ];
@@ -341,4 +341,36 @@ fn retention_gives_up_two_segments_at_once_or_one_batch_that_is_longer() {
         assert!(longest >= 1_024 && longest <= most, "{longest} at once, in batches of {length}");
         assert!(before > 68_000, "it has caught up: {:?}", log.stats());
     }
+}
+
+#[test]
+fn several_segments_may_be_dying_and_a_log_that_goes_takes_all_of_them_along() {
+    let token = Arc::new(());
+    let alive = || Arc::strong_count(&token) - 1;
+    for goes in [false, true] {
+        let kept = NonZeroU64::new(100).expect("some");
+        let log = Log::<Arc<()>>::with_options(LogOptions::new().retain_last(kept));
+        let writer = Suspended::reserve(&log, 1);
+        let append =
+            |count| (0..count).for_each(|_| assert!(log.append(Arc::clone(&token)).is_ok()));
+        append(39_999);
+        writer.publish(&log, Arc::clone(&token));
+        assert_eq!(log.snapshot().len(), 40_000);
+        let mut most = 0;
+        while most < 2 {
+            append(1);
+            most = most.max(log.stats().dying);
+            assert!(log.stats().appended < 60_000, "never two at once");
+        }
+        let blocks = log.stats().blocks;
+        if goes {
+            drop(log);
+            assert_eq!(alive(), 0);
+        } else {
+            log.shrink();
+            let stats = log.stats();
+            assert_eq!((stats.dying, stats.blocks), (0, blocks - 2), "{stats:?}");
+        }
+    }
+    assert_eq!(alive(), 0);
 }
