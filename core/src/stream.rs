@@ -29,6 +29,7 @@ pub use handle::{ShardInfo, Stream, StreamDescription, StreamStats};
 pub(crate) use ledger::StoreLedger;
 pub use page::{Continuation, Page, ReadLimits};
 pub use put::Writer;
+pub(crate) use retention::whole_ms;
 pub use routing::HashRange;
 pub use shard::ShardId;
 pub(crate) use token::arn_of;

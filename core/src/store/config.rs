@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Store;
 use crate::error::Error;
 use crate::model::{KeySchema, StreamArn, StreamInfo, StreamViewType};
-use crate::stream::{Clock, Context, Settings, StoreLedger, SystemClock};
+use crate::stream::{Clock, Context, Settings, StoreLedger, SystemClock, whole_ms};
 
 /// So many shards a stream may begin with.
 const MAX_SHARDS: usize = 4096;
@@ -196,7 +196,7 @@ impl StreamConfig {
     /// A shard is closed and goes on in a child when it is so old: 4 hours by default, about as in
     /// DynamoDB.
     pub fn roll_after(mut self, age: Duration) -> Self {
-        self.settings.roll_after_ms = Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        self.settings.roll_after_ms = Some(whole_ms(age));
         self
     }
 

@@ -59,7 +59,7 @@ impl Drop for Inner {
 pub(crate) struct Settings {
     pub(crate) retention: Retention,
     /// A shard is rolled when it is so old.
-    pub(crate) roll_after_ms: Option<u64>,
+    pub(crate) roll_after_ms: Option<NonZeroU64>,
     /// A shard is rolled behind so many records.
     pub(crate) roll_after_records: Option<NonZeroU64>,
 }
@@ -68,7 +68,7 @@ impl Settings {
     /// As DynamoDB does it: shards roll about every 4 hours.
     pub(crate) const DEFAULT: Self = Self {
         retention: Retention::DEFAULT,
-        roll_after_ms: Some(4 * 60 * 60 * 1000),
+        roll_after_ms: NonZeroU64::new(4 * 60 * 60 * 1000),
         roll_after_records: None,
     };
 }

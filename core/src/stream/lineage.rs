@@ -160,7 +160,8 @@ impl Stream {
         let log = Log::with_options(self.log_options());
         let settings = self.settings();
         // By the clock, not by the shard's own time, which runs ahead of a clock that stands still.
-        let at_ms = settings.roll_after_ms.map_or(u64::MAX, |after| now_ms.saturating_add(after));
+        let at_ms =
+            settings.roll_after_ms.map_or(u64::MAX, |after| now_ms.saturating_add(after.get()));
         let behind = settings.roll_after_records.map_or(u64::MAX, NonZeroU64::get);
         let rolling = Rolling { at_ms, behind };
         let released = AtomicU64::new(0);

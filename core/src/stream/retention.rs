@@ -48,7 +48,7 @@ const ROUNDS_PER_PUT: u32 = 16;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Retention {
     /// Records that are older are given up.
-    pub(crate) age_ms: Option<u64>,
+    pub(crate) age_ms: Option<NonZeroU64>,
     /// So many records each shard keeps at least, and not many more.
     pub(crate) records: Option<NonZeroU64>,
     /// So many bytes the stream's records take at the most.
@@ -56,17 +56,24 @@ pub(crate) struct Retention {
 }
 
 impl Retention {
-    pub(crate) const DEFAULT: Self = Self { age_ms: Some(DAY_MS), records: None, bytes: None };
+    pub(crate) const DEFAULT: Self =
+        Self { age_ms: NonZeroU64::new(DAY_MS), records: None, bytes: None };
 
     pub(crate) fn for_age(mut self, age: Duration) -> Self {
-        self.age_ms = Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        self.age_ms = Some(whole_ms(age));
         self
     }
 
     /// How long a closed shard is listed, and a disabled stream is found.
     pub(crate) fn shown_ms(self) -> u64 {
-        self.age_ms.unwrap_or(DAY_MS).max(DAY_MS)
+        self.age_ms.map_or(DAY_MS, |age_ms| age_ms.get().max(DAY_MS))
     }
+}
+
+/// A duration in milliseconds, at least one.
+pub(crate) fn whole_ms(duration: Duration) -> NonZeroU64 {
+    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    NonZeroU64::new(ms).unwrap_or(NonZeroU64::MIN)
 }
 
 /// How much one call may give up.
@@ -82,7 +89,7 @@ impl Stream {
     /// Gives up what is too old in a shard.
     pub(crate) fn keep_age(&self, shard: &Shard, now_ms: u64, effort: Effort) {
         let Some(age_ms) = self.retention().age_ms else { return };
-        let first_kept_ms = now_ms.saturating_sub(age_ms);
+        let first_kept_ms = now_ms.saturating_sub(age_ms.get());
         let is_old = |position| created_ms(shard, position).is_some_and(|ms| ms < first_kept_ms);
         let first = shard.log.earliest();
         if is_old(first) {

@@ -76,4 +76,6 @@ scheduled_atomic!(AtomicU32, u32);
 scheduled_atomic!(AtomicU64, u64);
 scheduled_atomic!(AtomicPtr<T>, *mut T);
 scheduled_arithmetic!(AtomicU32, u32, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max);
-scheduled_arithmetic!(AtomicU64, u64, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max);
+scheduled_arithmetic!(
+    AtomicU64, u64, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max, fetch_min
+);
