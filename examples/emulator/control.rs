@@ -112,7 +112,7 @@ impl Emulator {
     /// | request | does | answers |
     /// |---|---|---|
     /// | `GET clock` | | `{"nowMs", "now", "manual"}` |
-    /// | `POST clock {"advanceMs"}` | turns the clock on (0: not at all); items expire | the same, and how many `"expired"` |
+    /// | `POST clock {"advanceMs"}` | turns the clock on (0: not at all); items expire, streams give up what is too old | the same, and how many items `"expired"` |
     /// | `GET streams` | | `{"tables": [...], "streams": [...]}`, shards with their lineage and positions |
     /// | `POST roll {"streamArn", "shardId"}` | closes a shard; one child goes on | `{"streamArn", "shardId", "children"}` |
     /// | `POST split {"streamArn", "shardId"}` | closes a shard; two children go on | the same |
@@ -161,6 +161,7 @@ impl Emulator {
                 let Advance { advance_ms } = parse(body)?;
                 self.advance_clock(advance_ms).map_err(Refusal::Clock)?;
                 let expired = self.expire_items(receipts).map_err(Refusal::Fault)?;
+                self.store.maintain();
                 let mut answer = self.show_clock();
                 answer["expired"] = json!(expired);
                 Ok(answer)

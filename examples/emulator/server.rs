@@ -24,15 +24,23 @@ const REST: Duration = Duration::from_millis(20);
 
 /// How often items expire by the system's clock.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+/// Every so many times streams give up what is too old, those that nobody comes to.
+const MAINTAIN_EVERY: u64 = 60;
 
-/// Lets items expire, for ever. A manual clock does so itself, when it is turned.
-async fn expire(emulator: Arc<Emulator>) {
+/// Does what is due by the clock, for ever. A manual clock does so itself, when it is turned.
+async fn keep_up(emulator: Arc<Emulator>) {
     let mut ticks = time::interval(EXPIRE_EVERY);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-    loop {
+    for tick in 0_u64.. {
         ticks.tick().await;
         let emulator = Arc::clone(&emulator);
-        match task::spawn_blocking(move || emulator.expire()).await {
+        let work = task::spawn_blocking(move || {
+            if tick.is_multiple_of(MAINTAIN_EVERY) {
+                emulator.store().maintain();
+            }
+            emulator.expire()
+        });
+        match work.await {
             Ok(Ok(_)) => {}
             Ok(Err(fault)) => {
                 eprintln!("items did not expire: {}", String::from_utf8_lossy(&fault.body));
@@ -44,7 +52,7 @@ async fn expire(emulator: Arc<Emulator>) {
 
 /// Serves `emulator` on `listener` until `shutdown` is ready; then takes no more
 /// connections, lets the requests in flight finish (for at most ten seconds), and returns. Meanwhile items
-/// expire each second, unless the clock is a manual one.
+/// expire each second and streams are maintained each minute, unless the clock is a manual one.
 ///
 /// # Errors
 ///
@@ -61,7 +69,7 @@ pub async fn serve(
     // Ends with this call, however it ends.
     let mut background = task::JoinSet::new();
     if emulator.config.manual_clock.is_none() {
-        background.spawn(expire(Arc::clone(&emulator)));
+        background.spawn(keep_up(Arc::clone(&emulator)));
     }
     loop {
         let accepted = tokio::select! {

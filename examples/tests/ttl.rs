@@ -206,6 +206,30 @@ fn many_items_expire_at_once() {
     assert_eq!(streams[0].1.published, 40_001);
 }
 
+#[test]
+fn turning_the_clock_makes_streams_give_up_what_is_too_old() {
+    let client = Client::with_table_at(NOW_S * 1000);
+    let turn = |by_ms: u64| {
+        let body = json!({ "advanceMs": by_ms }).to_string();
+        let answer = client.0.control("POST", "clock", body.as_bytes()).expect("turned");
+        serde_json::from_slice::<Value>(&answer).expect("JSON")["expired"].clone()
+    };
+    // Nobody comes to the stream: these figures do not.
+    let kept = || -> u64 {
+        let (_, stats) = client.0.store().stats().streams.pop().expect("a stream");
+        stats.shards.iter().map(|(_, log)| log.published - log.trimmed).sum()
+    };
+    client.ok("UpdateTimeToLive", request(true, "ends"));
+    client.put(item("a", at(NOW_S + 48 * 3600)));
+    client.put(item("b", at(NOW_S + 48 * 3600)));
+    assert_eq!(turn(24 * 3_600_000), 0);
+    assert_eq!(kept(), 2);
+    assert_eq!(turn(1), 0);
+    assert_eq!(kept(), 0);
+    assert_eq!(turn(48 * 3_600_000), 2);
+    assert_eq!(kept(), 2, "what the items that expired have left is new");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn turning_the_clock_over_http_lets_items_expire_before_it_answers() {
     let server = Process::start_with(&["--manual-clock", &(NOW_S * 1000).to_string()]);
