@@ -132,6 +132,8 @@ impl Stage {
         });
         assert_eq!((walk, open), (Ok(end), 0));
         met.note_times("values that died under way", book.open().dead());
+        let stats = log.stats();
+        assert_eq!((stats.dying, stats.spares), (0, 0), "a sealed log keeps them: {stats:?}");
         let dice = book.open().returned() % 2;
         if dice == 0 {
             book.open().will_trim(end.get());

@@ -356,6 +356,27 @@ fn a_suspended_sealer_stops_nobody() {
 }
 
 #[test]
+fn a_suspended_append_leaves_nothing_on_the_shelves_of_a_sealed_log() {
+    suspend_at_each_operation(
+        "append with retention, and a seal",
+        // The next one's border work gives up a segment that is too large to be emptied at once.
+        || Scene::new(retaining(SLOTS), 11),
+        |scene| _ = scene.log.append(Arc::clone(&scene.token)),
+        |scene| assert!(scene.log.seal(1).end().get() >= 11),
+        |scene, (), sealed| {
+            if sealed.is_none() {
+                return;
+            }
+            let stats = scene.log.stats();
+            assert_eq!((stats.dying, stats.spares), (0, 0), "{stats:?}");
+            let end = scene.log.end();
+            assert_eq!(scene.log.trim(end), end);
+            assert_eq!((scene.log.stats().blocks, scene.alive()), (0, 0));
+        },
+    );
+}
+
+#[test]
 fn a_suspended_waker_holds_up_only_those_whom_it_was_about_to_wake() {
     suspend_at_each_operation(
         "wake",
