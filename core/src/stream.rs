@@ -31,5 +31,5 @@ pub use page::{Continuation, Page, ReadLimits};
 pub use put::Writer;
 pub use routing::HashRange;
 pub use shard::ShardId;
-pub(crate) use token::arn_of;
 pub use token::{ITERATOR_LIFE_MS, IteratorStart};
+pub(crate) use token::{arn_of, of_no_stream};
