@@ -13,6 +13,7 @@ use crate::log::Position;
 use crate::model::{Change, SequenceNumber, StreamArn};
 use crate::stream::{
     Context, Page, ReadLimits, StoreLedger, Stream, StreamDescription, StreamStats, arn_of,
+    of_no_stream,
 };
 
 mod config;
@@ -194,14 +195,19 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::StreamNotFound`] when the iterator's stream is gone; otherwise as
-    /// [`Stream::read_iterator`].
+    /// [`Error::StreamNotFound`] when the iterator is one of this store and its stream is gone;
+    /// otherwise as [`Stream::read_iterator`].
     ///
     /// # Progress
     ///
     /// As [`Stream::get_records`].
     pub fn read_iterator(&self, token: &str, limits: ReadLimits) -> Result<Page, Error> {
-        self.stream(arn_of(token)?)?.read_iterator(token, limits)
+        let arn = arn_of(token)?;
+        match self.stream(arn) {
+            Ok(stream) => stream.read_iterator(token, limits),
+            // Only who holds an iterator of this store is told what became of a stream.
+            Err(_) => Err(of_no_stream(token, arn, &self.0.context)),
+        }
     }
 
     /// Lists streams in the order of tables and ARNs: all, or those of one table, after `after` if it is

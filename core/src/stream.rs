@@ -32,5 +32,5 @@ pub use put::Writer;
 pub(crate) use retention::whole_ms;
 pub use routing::HashRange;
 pub use shard::ShardId;
-pub(crate) use token::arn_of;
 pub use token::{ITERATOR_LIFE_MS, IteratorStart};
+pub(crate) use token::{arn_of, of_no_stream};

@@ -49,6 +49,8 @@ impl Watch {
     }
 }
 
+/// Contract, what is written: a put or update that creates gives an INSERT without an OldImage key, a change
+/// one MODIFY, a deletion a REMOVE without a NewImage key.
 #[test]
 fn creating_changing_and_deleting_write_one_record_each() {
     let mut watch = Watch::new();
@@ -81,6 +83,8 @@ fn creating_changing_and_deleting_write_one_record_each() {
     assert_eq!(record["dynamodb"]["NewImage"], key);
 }
 
+/// Contract: what changes nothing gives no record: an identical put, ADD 0, an equal map in another order, the
+/// deletion of a missing item, REMOVE of a missing attribute.
 #[test]
 fn what_changes_nothing_writes_nothing() {
     let mut watch = Watch::new();
@@ -113,6 +117,7 @@ fn what_changes_nothing_writes_nothing() {
     watch.none();
 }
 
+/// Contract: a batch gives one record per item that really changed. (Transactions: `lifecycle`.)
 #[test]
 fn a_batch_writes_one_record_per_item_that_really_changed() {
     let mut watch = Watch::new();
@@ -136,6 +141,7 @@ fn a_batch_writes_one_record_per_item_that_really_changed() {
     assert_eq!(written, expected.map(|(event, key)| (event.to_owned(), key.to_owned())));
 }
 
+/// Contract: images include the keys; KEYS_ONLY, NEW_IMAGE, OLD_IMAGE and NEW_AND_OLD_IMAGES.
 #[test]
 fn each_view_type_shows_what_it_says() {
     for (view, new, old) in [

@@ -186,6 +186,8 @@ fn tables_are_listed_in_pages() {
     assert!(said.ends_with("Member must have value less than or equal to 100"), "{said}");
 }
 
+/// Contract, lifecycle: enabling what is enabled, with the same or another view type, and disabling what is not,
+/// are refused in these words.
 #[test]
 fn a_stream_is_switched_on_and_off() {
     let client = Client::new();

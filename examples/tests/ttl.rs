@@ -159,6 +159,7 @@ fn only_what_has_a_time_that_has_passed_expires() {
     assert_eq!(client.0.expire(), Ok(0));
 }
 
+/// Contract, what is written: a deletion by time to live is a REMOVE with userIdentity.
 #[test]
 fn an_expired_item_leaves_the_record_of_a_service() {
     let client = Client::with_table_at(NOW_S * 1000);

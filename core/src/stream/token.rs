@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
+use super::context::Context;
 use super::handle::Stream;
 use super::page::{Page, ReadLimits};
 use super::retention::Effort;
@@ -118,6 +119,17 @@ impl Token {
         }
         Self::from_payload(payload).ok_or("its kind is unknown")
     }
+
+    /// Reads what a store of this context has sealed for a stream.
+    fn of_store(token: &str, arn: &str, context: &Context) -> Result<Self, Error> {
+        let invalid = |problem| Error::InvalidIterator { problem };
+        let token = Self::open(token, arn, &context.iterator_key).map_err(invalid)?;
+        if token.incarnation == context.incarnation {
+            Ok(token)
+        } else {
+            Err(invalid("it was made by another incarnation of the store"))
+        }
+    }
 }
 
 fn tag(arn: &str, payload: &[u8; PAYLOAD], key: &[u8; 16]) -> [u8; TAG] {
@@ -146,17 +158,39 @@ pub(crate) fn arn_of(token: &str) -> Result<&str, Error> {
     arn.ok_or(Error::InvalidIterator { problem: "it is not made of three parts" })
 }
 
+/// Why a token whose stream is not there cannot be read: it was forged, or the stream is gone.
+#[cold]
+pub(crate) fn of_no_stream(token: &str, arn: &str, context: &Context) -> Error {
+    match Token::of_store(token, arn, context) {
+        Ok(_) => Error::StreamNotFound { arn: arn.into() },
+        Err(forged) => forged,
+    }
+}
+
 impl Stream {
     /// Makes an iterator for a shard: a token that can be handed out, and used again and again by
     /// anybody for 15 minutes.
     ///
+    /// Which sequence numbers can be used, of a shard whose records 1 to 10 were put and 1 to 4 trimmed:
+    ///
+    /// | number | at it | after it |
+    /// |---|---|---|
+    /// | below the shard's starting number | out of the shard | out of the shard |
+    /// | the starting number, which is before the first record | reads 5 and on | reads 5 and on |
+    /// | 1 to 3: the next record is trimmed too | trimmed | trimmed |
+    /// | 4: the last one that was trimmed | trimmed | reads 5 and on |
+    /// | 5 to 10 | reads it and on | reads what comes after it |
+    /// | 11 and on: nothing was put there yet, or ever will be | out of the shard | out of the shard |
+    ///
+    /// The end of a closed shard is a border like that between 10 and 11.
+    ///
     /// # Errors
     ///
-    /// [`Error::ShardNotFound`]; [`Error::SequenceNumberOutOfShard`] for a number that is not of the
-    /// shard, nor behind what it has; [`Error::Trimmed`] for one that was.
+    /// [`Error::ShardNotFound`], also for a shard that closed more than 24 hours ago and whose records are
+    /// gone; [`Error::SequenceNumberOutOfShard`] for a number below the shard's start, or at or behind its
+    /// end; [`Error::Trimmed`] for one in between whose records were given up.
     pub fn iterator(&self, shard: &str, start: IteratorStart) -> Result<String, Error> {
-        let shard = self.shard(shard)?;
-        self.keep_age(&shard, self.now_ms(), Effort::All);
+        let shard = self.unexpired(shard)?;
         let place = match start {
             IteratorStart::TrimHorizon => Place::Horizon,
             IteratorStart::Latest => Place::At(shard.log.end()),
@@ -192,13 +226,7 @@ impl Stream {
     ///
     /// As [`Stream::get_records`].
     pub fn read_iterator(&self, token: &str, limits: ReadLimits) -> Result<Page, Error> {
-        let invalid = |problem| Error::InvalidIterator { problem };
-        let context = self.context();
-        let token = Token::open(token, self.info().arn().as_str(), &context.iterator_key)
-            .map_err(invalid)?;
-        if token.incarnation != context.incarnation {
-            return Err(invalid("it was made by another incarnation of the store"));
-        }
+        let token = Token::of_store(token, self.info().arn().as_str(), self.context())?;
         let age_ms = self.now_ms().saturating_sub(token.issued_ms);
         if age_ms > ITERATOR_LIFE_MS {
             return Err(Error::ExpiredIterator { age_ms, life_ms: ITERATOR_LIFE_MS });
@@ -211,6 +239,18 @@ impl Stream {
             Place::At(position) => self.page(shard, position, limits),
             Place::Horizon => self.page_from_horizon(shard, limits),
         }
+    }
+
+    /// A shard of this name, without records that are too old; none that closed so long ago that it is
+    /// to be forgotten.
+    fn unexpired(&self, id: &str) -> Result<crate::sync::Arc<Shard>, Error> {
+        let (shard, now_ms) = (self.shard(id)?, self.now_ms());
+        self.keep_age(&shard, now_ms, Effort::All);
+        if shard.log.sealed_end().is_none() {
+            return Ok(shard);
+        }
+        self.forget_expired(now_ms);
+        self.shard(id)
     }
 
     /// Reads from the earliest record on, however often a trim comes in between.
@@ -244,7 +284,8 @@ impl Stream {
     }
 }
 
-/// The position of a number in a shard; `None` for its starting number, which is before all records.
+/// The position of a number in a shard; `None` for its starting number, which is before all records. The
+/// borders are those of the table at [`Stream::iterator`].
 fn locate(shard: &Shard, number: SequenceNumber) -> Result<Option<Position>, Error> {
     let starting = SequenceNumber::starting(shard.ordinal);
     let position = number.position();

@@ -166,13 +166,7 @@ impl StreamsApi {
         }
 
         let limits = ReadLimits { records: limit, bytes: BYTES_LIMIT };
-        let page = self.store.read_iterator(iterator, limits).map_err(|error| match error {
-            // What names no stream at all was never an iterator.
-            Error::StreamNotFound { arn } if StreamArn::parse(&arn).is_err() => {
-                Error::InvalidIterator { problem: "it does not start with a stream ARN" }
-            }
-            other => other,
-        })?;
+        let page = self.store.read_iterator(iterator, limits)?;
         let mut body = Vec::with_capacity(TYPICAL_RECORD * (page.len() + 1));
         body.extend_from_slice(b"{\"Records\":[");
         for (number, record) in page.iter().enumerate() {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use streamcore::log::Position;
 use streamcore::model::{AttributeValue, Attributes, Change, Image, KeySchema, StreamViewType};
+use streamcore::store::StoreBuilder;
 use streamcore::stream::ManualClock;
 use streamcore::wire::{StreamsApi, WireError};
 use streamcore::{Store, Stream, StreamConfig};
@@ -23,17 +25,38 @@ pub struct Host {
 }
 
 pub fn host() -> Host {
+    host_of(|store| store, |stream| stream)
+}
+
+/// A host whose store and stream are set up in another way.
+pub fn host_of(
+    store: impl FnOnce(StoreBuilder) -> StoreBuilder,
+    stream: impl FnOnce(StreamConfig) -> StreamConfig,
+) -> Host {
     let clock = Arc::new(ManualClock::at_ms(CREATED_MS));
-    let store = Store::builder().clock(clock.clone()).build();
-    let stream = register(&store, "Orders");
+    let store = store(Store::builder().clock(clock.clone())).build();
+    let stream = store.register_stream(stream(config("Orders"))).unwrap();
     Host { api: StreamsApi::new(store.clone()), store, stream, clock }
 }
 
-pub fn register(store: &Store, table: &str) -> Stream {
+pub fn config(table: &str) -> StreamConfig {
     let schema = KeySchema::new("pk", None).unwrap();
     let view = StreamViewType::NewAndOldImages;
-    let config = StreamConfig::new(table, schema, view).created_ms(CREATED_MS);
-    store.register_stream(config).unwrap()
+    StreamConfig::new(table, schema, view).created_ms(CREATED_MS)
+}
+
+pub fn register(store: &Store, table: &str) -> Stream {
+    store.register_stream(config(table)).unwrap()
+}
+
+/// The ARN of a table's stream, as [`register`] makes it.
+pub fn arn_of(table: &str) -> String {
+    ARN.replace("Orders", table)
+}
+
+/// The number of the n-th record of a shard, from 1 on; 0 is the shard's starting number.
+pub fn number(ordinal: u64, n: u64) -> String {
+    format!("{}{n:020}", ordinal + 1)
 }
 
 pub fn item(n: usize) -> Image {
@@ -53,7 +76,37 @@ impl Host {
     }
 
     pub fn shard(&self) -> String {
-        self.stream.describe().shards[0].shard_id.to_string()
+        self.shards()[0].clone()
+    }
+
+    /// The names of all shards.
+    pub fn shards(&self) -> Vec<String> {
+        let shards = self.stream.describe().shards;
+        shards.iter().map(|shard| shard.shard_id.to_string()).collect()
+    }
+
+    /// What DescribeStream says of the stream.
+    pub fn describe(&self, body: Value) -> Result<Value, WireError> {
+        let mut request = json!({ "StreamArn": ARN });
+        request.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        Ok(self.call("DescribeStream", request)?["StreamDescription"].take())
+    }
+
+    /// An iterator that starts at, or behind, a number.
+    pub fn numbered(&self, shard: &str, kind: &str, number: &str) -> Result<String, WireError> {
+        self.iterator(json!({
+            "ShardId": shard, "ShardIteratorType": kind, "SequenceNumber": number,
+        }))
+    }
+
+    pub fn roll(&self, shard: &str) -> String {
+        self.stream.roll(shard).unwrap()[0].to_string()
+    }
+
+    /// Gives up the first records of a shard.
+    pub fn trim(&self, shard: &str, before: u64) {
+        let before = Position::new(before);
+        assert_eq!(self.stream.trim(shard, before), Ok(before));
     }
 
     pub fn iterator(&self, body: Value) -> Result<String, WireError> {
