@@ -5,9 +5,11 @@
 
 mod api;
 mod errors;
+mod rate;
 pub mod record;
 mod request;
 mod response;
 
 pub use api::StreamsApi;
 pub use errors::{TextSource, WireError};
+pub use rate::RateLimits;

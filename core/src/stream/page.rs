@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::handle::Stream;
 use super::retention::Effort;
-use super::shard::{Shard, ShardHandle};
+use super::shard::{Shard, ShardHandle, ShardId};
 use crate::error::Error;
 use crate::log::{Chunk, Position, Trimmed};
 use crate::model::{Record, RecordRef};
@@ -221,6 +221,11 @@ impl Page {
     /// The stream that it was read from.
     pub fn stream(&self) -> &Stream {
         &self.stream
+    }
+
+    /// The name of the shard that it was read from.
+    pub fn shard_id(&self) -> &ShardId {
+        &self.shard.id
     }
 
     /// An iterator for what comes after this page; `None` once a closed shard has been read to its end.

@@ -3,8 +3,10 @@
 //! Source of the rules: Amazon DynamoDB Streams API Reference.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use super::errors::{Refusal, WireError};
+use super::rate::{Limiter, RateLimits};
 use super::request::{Members, Rules};
 use super::{record, response};
 use crate::error::Error;
@@ -43,13 +45,21 @@ const TYPICAL_RECORD: usize = 700;
 #[derive(Debug, Clone)]
 pub struct StreamsApi {
     store: Store,
+    limiter: Arc<Limiter>,
 }
 
 impl StreamsApi {
-    /// The API over this store.
+    /// The API over this store, without rate limits.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, limiter: Arc::new(Limiter::new(RateLimits::none())) }
+    }
+
+    /// The same API with these rate limits, by the store's clock. What was called before is forgotten; clones
+    /// that are made from now on count together.
+    #[must_use]
+    pub fn rate_limits(self, limits: RateLimits) -> Self {
+        Self { limiter: Arc::new(Limiter::new(limits)), ..self }
     }
 
     /// Carries out an operation, one of `ListStreams`, `DescribeStream`, `GetShardIterator` and
@@ -121,6 +131,7 @@ impl StreamsApi {
         }
 
         let stream = self.stream(arn)?;
+        self.limiter.describe_stream(&stream)?;
         let (description, more) = match parent {
             Some(parent) => children(&stream, parent, after, limit),
             None => stream.describe_page(after, limit),
@@ -167,6 +178,7 @@ impl StreamsApi {
 
         let limits = ReadLimits { records: limit, bytes: BYTES_LIMIT };
         let page = self.store.read_iterator(iterator, limits)?;
+        self.limiter.get_records(&page)?;
         let mut body = Vec::with_capacity(TYPICAL_RECORD * (page.len() + 1));
         body.extend_from_slice(b"{\"Records\":[");
         for (number, record) in page.iter().enumerate() {

@@ -77,6 +77,10 @@ pub(super) enum Refusal<'a> {
     UnwantedSequenceNumber,
     /// A sequence number is missing.
     MissingSequenceNumber,
+    /// DescribeStream is called more often than this in a second.
+    TooManyDescriptions(u32),
+    /// GetRecords is called more often than this in a second.
+    TooManyReads(u32),
     /// The library refuses.
     Core(&'a Error),
 }
@@ -86,6 +90,9 @@ const SERIALIZATION: &str = "SerializationException";
 const NOT_FOUND: &str = "ResourceNotFoundException";
 const TRIMMED: &str = "TrimmedDataAccessException";
 const EXPIRED: &str = "ExpiredIteratorException";
+/// GetRecords has an exception of its own in the service model; the others share the common one.
+const LIMIT_EXCEEDED: &str = "LimitExceededException";
+const THROTTLING: &str = "ThrottlingException";
 const UNKNOWN_OPERATION: &str = "UnknownOperationException";
 
 /// The table.
@@ -137,6 +144,20 @@ fn row(refusal: &Refusal<'_>) -> (&'static str, TextSource, String) {
         R::MissingSequenceNumber => {
             (VALIDATION, Own, invalid("SequenceNumber is required for this iterator type"))
         }
+
+        R::TooManyDescriptions(most) => (
+            THROTTLING,
+            Own,
+            format!(
+                "Rate exceeded: DescribeStream can be called {most} times per second for an \
+                 account and a region"
+            ),
+        ),
+        R::TooManyReads(most) => (
+            LIMIT_EXCEEDED,
+            Own,
+            format!("Rate exceeded: GetRecords can be called {most} times per second for a shard"),
+        ),
 
         R::Core(Error::StreamNotFound { arn }) => {
             (NOT_FOUND, Recorded, format!("Requested resource not found: Stream: {arn} not found"))

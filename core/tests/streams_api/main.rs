@@ -11,6 +11,7 @@ mod host;
 mod iterators;
 mod lifecycle;
 mod listing;
+mod rates;
 mod reading;
 mod records;
 mod requests;

@@ -7,10 +7,12 @@
 #![cfg(feature = "serde")]
 
 mod damage;
+mod forged;
 mod memory;
 mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use damage::Dice;
@@ -20,9 +22,15 @@ fn number_from(variable: &str, otherwise: u64) -> u64 {
     given.parse().unwrap_or_else(|_| panic!("{variable} is no number: {given}"))
 }
 
-/// One test, because memory is counted for the whole process.
+/// One test at a time, because memory is counted for the whole process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn junk_gets_an_answer() {
+    let _alone = alone();
     let limit = Duration::from_secs(number_from("STREAMCORE_FUZZ_SECONDS", 2));
     let first = number_from("STREAMCORE_FUZZ_SEED", 0);
     let targets = targets::Targets::new();

@@ -12,7 +12,8 @@ use streamcore::wire::StreamsApi;
 use streamcore::{Error, Store, StreamConfig};
 
 const CREATED_MS: u64 = 1_432_155_070_252;
-const OPERATIONS: [&str; 4] = ["ListStreams", "DescribeStream", "GetShardIterator", "GetRecords"];
+pub const OPERATIONS: [&str; 4] =
+    ["ListStreams", "DescribeStream", "GetShardIterator", "GetRecords"];
 const REFUSALS: [&str; 6] = [
     "ValidationException",
     "SerializationException",
@@ -51,6 +52,12 @@ impl Targets {
         let arn = stream.info().arn().to_string();
         let records = store.shard_record_count(&arn, &shard).unwrap();
         Self { api: StreamsApi::new(store.clone()), store, arn, shard, token, records }
+    }
+
+    /// What the streams and shards of the store are called.
+    #[allow(dead_code, reason = "core/fuzz has no use for them")]
+    pub fn names(&self) -> Vec<String> {
+        vec![self.arn.clone(), self.shard.clone(), self.token.clone()]
     }
 
     /// Good inputs: a byte that says what it is for, and what it is.
@@ -119,6 +126,10 @@ impl Targets {
             Ok(answer) => {
                 let answer: Value = serde_json::from_slice(&answer).expect("an answer is JSON");
                 assert!(answer.is_object());
+                if operation == "GetRecords" {
+                    let body: Value = serde_json::from_slice(body).expect("it was read before");
+                    assert_eq!(body["ShardIterator"], self.token, "a forged iterator is taken");
+                }
                 true
             }
             Err(refusal) => {
