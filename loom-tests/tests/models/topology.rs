@@ -29,7 +29,9 @@ impl Scene {
     fn new() -> Self {
         let store = Store::builder().clock(std::sync::Arc::new(ManualClock::at_ms(7))).build();
         let schema = KeySchema::new("id", None).unwrap();
+        // Retention has models of its own.
         let config = StreamConfig::new("Orders", schema, StreamViewType::NewImage);
+        let config = config.retain_for_ever().roll_never();
         let stream = store.register_stream(config).unwrap();
         let item = [("id".to_owned(), AttributeValue::N("1".to_owned()))];
         let first = stream.describe().shards[0].shard_id.clone();
