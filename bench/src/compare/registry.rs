@@ -47,6 +47,8 @@ impl Registry {
     }
 
     /// All that come with the harness.
+    // Inlined, so that only programs that use it compile all that code.
+    #[inline]
     #[must_use]
     pub fn standard() -> Self {
         Self::empty()
@@ -126,6 +128,7 @@ impl Registry {
 }
 
 impl Default for Registry {
+    #[inline]
     fn default() -> Self {
         Self::standard()
     }
