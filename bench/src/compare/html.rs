@@ -16,15 +16,13 @@ const STYLE: &str = include_str!("report.css");
 pub fn report(run: &Run, summaries: &[Summary], changes: Option<&[Change]>) -> String {
     let with_ratios: Vec<&Summary> =
         summaries.iter().filter(|summary| summary.scenario.work != Work::Floors).collect();
+    let is_floors = |s: &Scenario| s.work == Work::Floors;
+    let is_log = |s: &Scenario| !s.work.is_of_store() && !s.is_latency() && !is_floors(s);
     let sections = [
-        (
-            "logs",
-            "Appending and reading: a log",
-            of(summaries, |s| !s.work.is_of_store() && !s.is_latency()),
-        ),
+        ("logs", "Appending and reading: a log", of(summaries, is_log)),
         ("latency", "Latencies of single calls", of(summaries, Scenario::is_latency)),
         ("stores", "The store", of(summaries, |s| s.work.is_of_store() && !s.is_latency())),
-        ("floors", "The floors by themselves", of(summaries, |s| s.work == Work::Floors)),
+        ("floors", "The floors by themselves", of(summaries, is_floors)),
     ];
     let page = html! {
         (DOCTYPE)
@@ -86,15 +84,7 @@ pub fn report(run: &Run, summaries: &[Summary], changes: Option<&[Change]>) -> S
 }
 
 fn of(summaries: &[Summary], wanted: impl Fn(&Scenario) -> bool) -> Vec<&Summary> {
-    let is_wanted = |summary: &&Summary| {
-        wanted(&summary.scenario)
-            && (summary.scenario.work != Work::Floors || wanted(&floors_only()))
-    };
-    summaries.iter().filter(is_wanted).collect()
-}
-
-fn floors_only() -> Scenario {
-    Scenario { work: Work::Floors, ..Scenario::default() }
+    summaries.iter().filter(|summary| wanted(&summary.scenario)).collect()
 }
 
 /// A plot for each payload of which several numbers of threads were measured.

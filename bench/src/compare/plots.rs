@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::format::{time, times, times_within};
 use super::summary::{PERCENTILES, Row, Summary};
+use crate::measure::floors::Floor;
 
 const WIDTH: f64 = 960.0;
 /// Room for labels beside a plot: at the left of bars, at the right of lines.
@@ -235,7 +236,9 @@ pub fn percentiles(summary: &Summary) -> Markup {
 /// Throughput by threads, a line per contender, of scenarios that differ in their writers alone.
 pub fn threads(summaries: &[&Summary]) -> Markup {
     let mut names: Vec<&str> = Vec::new();
-    for row in summaries.iter().flat_map(|summary| &summary.rows) {
+    // Of the floors only the one that threads share.
+    let is_drawn = |row: &&Row| !row.is_floor() || row.contender == Floor::XaddStore.name();
+    for row in summaries.iter().flat_map(|summary| &summary.rows).filter(is_drawn) {
         if !names.contains(&row.contender.as_str()) {
             names.push(&row.contender);
         }

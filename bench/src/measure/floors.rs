@@ -142,7 +142,8 @@ impl Floor {
                     (0..scenario.logs.max(1)).map(|_| Ring::new(slots)).collect();
                 timed(scenario, operations, |writer| {
                     let (ring, mould) = (&rings[writer % rings.len()], T::mould());
-                    move |number| ring.store(T::make(&mould, number))
+                    let batch = scenario.batch as u64;
+                    move |number| ring.store(batch, |k| T::make(&mould, number + k))
                 })
             }
             Self::Push => timed(scenario, operations, |_| {
@@ -318,13 +319,16 @@ impl<T: Payload> Ring<T> {
         Self { next: CachePadded::new(AtomicU64::new(0)), slots: slots.collect() }
     }
 
+    /// Writes so many records to the slots behind each other that one addition names.
     #[inline(always)]
-    fn store(&self, record: T) {
+    fn store(&self, count: u64, make: impl Fn(u64) -> T) {
         // Relaxed: the number gives the slot; nobody reads it.
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let slot = &self.slots[number as usize & (self.slots.len() - 1)];
-        // SAFETY: the slot is this thread's alone, see above.
-        unsafe { (*slot.get()).write(record) };
+        let first = self.next.fetch_add(count, Ordering::Relaxed);
+        for k in 0..count {
+            let slot = &self.slots[(first + k) as usize & (self.slots.len() - 1)];
+            // SAFETY: the slot is this thread's alone, see above.
+            unsafe { (*slot.get()).write(make(k)) };
+        }
     }
 }
 
