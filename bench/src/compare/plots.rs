@@ -181,8 +181,9 @@ fn lines(
                     path.line d=(path(&line.points)) {}
                     @for (x, y) in &line.points { circle.dot cx=(x) cy=(y) r="3.5" {} }
                     path.leader d=(format!("M{} {end}L{} {place}", x + 6.0, right + 18.0)) {}
+                    circle.dot cx=(right + 22.0) cy=(place) r="4" {}
                     text.name.strong[line.contender.starts_with("streamcore")]
-                        x=(right + 24.0) y=(place + 4.5) { (line.contender) }
+                        x=(right + 32.0) y=(place + 4.5) { (line.contender) }
                 }
             }
         }
@@ -273,6 +274,12 @@ pub fn threads(summaries: &[&Summary]) -> Markup {
     lines(&drawn, y, &ticks, height, "Throughput by threads", &|value| format!("{value} M/s"))
 }
 
+/// Contenders, those of this library last, so that nothing covers them.
+fn on_top(rows: &[Row]) -> impl Iterator<Item = &Row> {
+    let peers = rows.iter().filter(|row| !row.is_floor() && !row.is_ours());
+    peers.chain(rows.iter().filter(|row| row.is_ours()))
+}
+
 /// Ratios to the floor: a line of dots per scenario.
 pub fn overview(summaries: &[&Summary]) -> Markup {
     let left = 410.0;
@@ -292,7 +299,7 @@ pub fn overview(summaries: &[&Summary]) -> Markup {
             @for (number, summary) in summaries.iter().enumerate() {
                 @let y = top + step * number as f64 + 12.0;
                 text.name x=(left - 14.0) y=(y + 4.5) text-anchor="end" { (summary.scenario) }
-                @for row in summary.rows.iter().rev().filter(|row| !row.is_floor()) {
+                @for row in on_top(&summary.rows) {
                     @if let Some(ratio) = &row.to_floor {
                         g class=(if row.is_ours() { "c0" } else { "peer" }) {
                             title { (row.contender) ": " (times_within(ratio)) " the floor" }
