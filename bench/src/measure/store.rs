@@ -145,7 +145,7 @@ fn streamcore(scenario: &Scenario, by_writer: bool) -> Result<Outcome, Refusal> 
         }
         Work::WireFirst | Work::WireAgain => {
             let (stream, shard) = orders(None);
-            let all = 20 * PAGE as u64;
+            let all = wire_records(scenario);
             let changes = changes(all as usize);
             changes.iter().for_each(|pair| By::Stream(&stream).put(crate::change(pair)));
             let encode = |number, out: &mut Vec<u8>| {
@@ -182,6 +182,12 @@ impl By<'_> {
 
 fn wrong(put: u64, count: u64) -> Refusal {
     Refusal::Wrong(format!("{put} records were put, and {count} are counted"))
+}
+
+/// Records with images of their own: 20,000, unless the scenario is a small one.
+fn wire_records(scenario: &Scenario) -> u64 {
+    let all = (scenario.operations / 20).clamp(PAGE as u64, 20 * PAGE as u64);
+    all - all % PAGE as u64
 }
 
 /// Pages of a thousand records.
@@ -291,7 +297,7 @@ fn replaced(scenario: &Scenario) -> Result<Outcome, Refusal> {
             })
         }
         Work::WireFirst | Work::WireAgain => {
-            let all = 20 * PAGE as u64;
+            let all = wire_records(scenario);
             for pair in changes(all as usize) {
                 store.put(ReplacedRecord::mould(arn, &pair));
             }
