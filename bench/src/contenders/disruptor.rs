@@ -1,7 +1,7 @@
 //! The disruptor: a ring in which every reader must have passed before a slot is written again.
 //!
 //! Nobody may be left out: without a reader, the writers themselves move the ring's one reader on, once in
-//! 1,024 appends, which takes next to nothing.
+//! some appends, which takes next to nothing.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -16,27 +16,29 @@ use crate::payload::{Payload, Seen};
 /// `disruptor`, with any number of producers.
 pub struct Disruptor;
 
-/// How often writers move the reader on when nobody reads.
-const MOVE_EVERY: u32 = 1024;
+/// Writers move the reader on when nobody reads: each of them once in so many appends, and at least 32 times in a
+/// round of the ring, so that they cannot fill it together.
+const MOVE_EVERY: usize = 1024;
 
 /// A ring. Its ends are handed out under locks, before anything is timed.
 pub struct Ring<T: Payload> {
     producer: Mutex<MultiProducer<T, SingleConsumerBarrier>>,
     poller: Mutex<Option<EventPoller<T, MultiProducerBarrier>>>,
     setup: Setup,
+    move_every: usize,
 }
 
 struct Writer<'a, T: Payload> {
     producer: MultiProducer<T, SingleConsumerBarrier>,
     ring: &'a Ring<T>,
-    since: u32,
+    since: usize,
 }
 
 impl<T: Payload> Writer<'_, T> {
     #[inline(always)]
-    fn passed(&mut self, count: u32) {
+    fn passed(&mut self, count: usize) {
         self.since += count;
-        if self.since >= MOVE_EVERY {
+        if self.since >= self.ring.move_every {
             self.since = 0;
             self.move_on();
         }
@@ -63,7 +65,7 @@ impl<T: Payload> Append<T> for Writer<'_, T> {
         self.producer.batch_publish(count, |slots| {
             slots.zip(records).for_each(|(slot, record)| *slot = record);
         });
-        self.passed(count as u32);
+        self.passed(count);
         Ok(())
     }
 }
@@ -79,7 +81,8 @@ impl Contender for Disruptor {
         let builder = build_multi_producer(size, || T::make(&mould, 0), BusySpin);
         let (poller, builder) = builder.new_event_poller();
         let producer = Mutex::new(builder.build());
-        Ring { producer, poller: Mutex::new(Some(poller)), setup: *setup }
+        let move_every = MOVE_EVERY.min(size / 32).max(1);
+        Ring { producer, poller: Mutex::new(Some(poller)), setup: *setup, move_every }
     }
     fn writer<T: Payload>(log: &Ring<T>) -> impl Append<T> {
         let producer = log.producer.lock().unwrap_or_else(PoisonError::into_inner).clone();
