@@ -144,6 +144,7 @@ mod tests {
         let (page, next) = store.get_records("a", 1, 1000);
         assert_eq!((page.len(), next, store.count("a")), (2, 3, 3));
         assert_eq!(store.get_records("a", 3, 1000).1, 3);
+        assert_eq!((store.get_records("a", 1, 1).0.len(), store.get_records("a", 1, 1).1), (1, 2));
         let mut out = Vec::new();
         page[0].write(&mut out);
         let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
