@@ -1,4 +1,5 @@
-//! The log: append, batches, reading, snapshots, trimming and sealing.
+//! The log: append, batches, reading, snapshots, trimming and sealing. Each group has the name of a function, so
+//! that a baseline can be kept: `cargo bench -p bench --bench log -- --save-baseline before`.
 //!
 //! Appends run with retention, so that segments are recycled: the steady state of a stream.
 
@@ -45,14 +46,19 @@ fn append_all(c: &mut Criterion) {
     group.finish();
 }
 
-fn read(c: &mut Criterion) {
-    let log = Log::<[u64; 7]>::new();
-    for n in 0..100_000 {
+fn filled(count: u64) -> Log<[u64; 7]> {
+    let log = Log::new();
+    for n in 0..count {
         log.append([n; 7]).expect("nobody seals the log");
     }
+    log
+}
+
+fn read(c: &mut Criterion) {
+    let log = filled(100_000);
     let mut group = c.benchmark_group("read");
     group.throughput(Throughput::Elements(100_000));
-    group.bench_function("sequential, 56 bytes", |b| {
+    group.bench_function("in order, 56 bytes", |b| {
         b.iter(|| {
             let mut sum = 0;
             let all = log.snapshot().positions();
@@ -60,7 +66,24 @@ fn read(c: &mut Criterion) {
             sum
         });
     });
-    group.bench_function("cursor, 56 bytes", |b| {
+    group.throughput(Throughput::Elements(1));
+    let mut position = 0;
+    group.bench_function("one by position, 56 bytes", |b| {
+        b.iter(|| {
+            // A step that meets every position, and no neighbour of the one before.
+            position = (position + 61_803) % 100_000;
+            let chunk = log.read(Position::new(position), 1).expect("nobody trims");
+            chunk.iter().map(|(_, value)| value[3]).sum::<u64>()
+        });
+    });
+    group.finish();
+}
+
+fn cursor(c: &mut Criterion) {
+    let log = filled(100_000);
+    let mut group = c.benchmark_group("cursor");
+    group.throughput(Throughput::Elements(100_000));
+    group.bench_function("in order, 56 bytes", |b| {
         b.iter(|| {
             let mut cursor = log.cursor(Position::ZERO);
             let mut sum = 0;
@@ -72,30 +95,55 @@ fn read(c: &mut Criterion) {
     });
     group.throughput(Throughput::Elements(1));
     let mut at_tail = log.cursor(log.end());
-    group.bench_function("cursor at the tail", |b| {
-        b.iter(|| matches!(at_tail.next(), Ok(Next::Pending)));
-    });
-    group.bench_function("snapshot", |b| b.iter(|| log.snapshot()));
+    group.bench_function("at the tail", |b| b.iter(|| matches!(at_tail.next(), Ok(Next::Pending))));
     group.finish();
 }
 
-fn rare(c: &mut Criterion) {
-    let filled = || {
-        let log = Log::<[u64; 7]>::new();
-        for n in 0..10_000 {
-            log.append([n; 7]).expect("nobody seals the log");
-        }
-        log
-    };
-    let mut group = c.benchmark_group("rare");
-    group.bench_function("trim 10,000", |b| {
-        b.iter_batched(filled, |log| log.trim(log.end()), BatchSize::LargeInput);
-    });
-    group.bench_function("seal", |b| {
-        b.iter_batched(filled, |log| log.seal(()), BatchSize::LargeInput);
+fn snapshot(c: &mut Criterion) {
+    let log = filled(100_000);
+    log.snapshot();
+    let mut group = c.benchmark_group("snapshot");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("of a published prefix", |b| b.iter(|| log.snapshot()));
+    group.bench_function("after each append", |b| {
+        let log = steady(&[0u64; 7]);
+        b.iter(|| (log.append(black_box([7; 7])).is_ok(), log.snapshot()));
     });
     group.finish();
 }
 
-criterion_group!(benches, append, append_all, read, rare);
+fn trim(c: &mut Criterion) {
+    let mut group = c.benchmark_group("trim");
+    for count in [100, 10_000] {
+        group.throughput(Throughput::Elements(count));
+        group.bench_function(format!("{count} of 56 bytes"), |b| {
+            b.iter_batched_ref(
+                || filled(10_000),
+                |log| log.trim(Position::new(count)),
+                BatchSize::LargeInput,
+            );
+        });
+    }
+    group.throughput(Throughput::Elements(1));
+    let trimmed = filled(10_000);
+    trimmed.trim(Position::new(5_000));
+    group.bench_function("nothing to give up", |b| b.iter(|| trimmed.trim(Position::new(5_000))));
+    group.finish();
+}
+
+fn seal(c: &mut Criterion) {
+    let mut group = c.benchmark_group("seal");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("open", |b| {
+        b.iter_batched_ref(|| filled(10_000), |log| log.seal(()).end(), BatchSize::LargeInput);
+    });
+    let sealed = filled(10_000);
+    sealed.seal(());
+    group.bench_function("sealed before", |b| b.iter(|| sealed.seal(()).end()));
+    group
+        .bench_function("append refused", |b| b.iter(|| sealed.append(black_box([7; 7])).is_err()));
+    group.finish();
+}
+
+criterion_group!(benches, append, append_all, read, cursor, snapshot, trim, seal);
 criterion_main!(benches);

@@ -58,20 +58,46 @@ fn get_records(c: &mut Criterion) {
     group.bench_function("1,000 in place", |b| {
         b.iter(|| page(5_000).iter().map(|record| record.created_ms()).sum::<u64>());
     });
-    group.bench_function("1,000 as JSON, encoded before", |b| {
-        let mut out = Vec::new();
-        b.iter(|| {
-            out.clear();
-            let page = page(5_000);
-            page.iter().for_each(|record| wire::record::write(&record, &mut out));
-            black_box(out.len())
-        });
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("at the end, nothing new", |b| b.iter(|| page(10_000).len()));
+    group.finish();
+}
+
+fn wire_encoding(c: &mut Criterion) {
+    let mut group = c.benchmark_group("wire");
+    group.throughput(Throughput::Elements(1_000));
+    let encode = |stream: &streamcore::Stream, out: &mut Vec<u8>| {
+        let shard = stream.describe().shards[0].shard_id.to_string();
+        let limits = ReadLimits::records(1_000);
+        let page = stream.get_records(&shard, Position::ZERO, limits).expect("nobody trims");
+        out.clear();
+        page.iter().for_each(|record| wire::record::write(&record, out));
+        black_box(out.len())
+    };
+    // The new image of each is the old one of the next, and none has been encoded.
+    let unread = || {
+        let stream = stream();
+        let images: Vec<_> = (0..=1_000).map(item).collect();
+        for pair in images.windows(2) {
+            let pair = [pair[0].clone(), pair[1].clone()];
+            stream.put(change(&pair)).expect("nobody disables the stream");
+        }
+        stream
+    };
+    let mut out = Vec::new();
+    group.bench_function("1,000, first reader", |b| {
+        b.iter_batched_ref(unread, |stream| encode(stream, &mut out), BatchSize::LargeInput);
     });
+    let read = unread();
+    encode(&read, &mut out);
+    group.bench_function("1,000, second reader", |b| b.iter(|| encode(&read, &mut out)));
     group.finish();
 }
 
 fn register(c: &mut Criterion) {
-    c.bench_function("register 1,000 streams", |b| {
+    let mut group = c.benchmark_group("register");
+    group.throughput(Throughput::Elements(1_000));
+    group.bench_function("1,000 streams", |b| {
         b.iter_batched(
             Store::new,
             |store| {
@@ -86,7 +112,8 @@ fn register(c: &mut Criterion) {
             BatchSize::LargeInput,
         );
     });
+    group.finish();
 }
 
-criterion_group!(benches, put, get_records, register);
+criterion_group!(benches, put, get_records, wire_encoding, register);
 criterion_main!(benches);

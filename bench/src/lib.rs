@@ -1,14 +1,26 @@
-//! What the benchmarks have in common: the allocator, and records of typical size. And a
+//! A harness that [compares](compare) logs, streamcore's and those of [others](contender::Contender), and a
 //! [checker](history) of what a log promises, over histories of real threads.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`contender`] | what a log must offer to be compared |
+//! | [`scenario`] | what is measured |
+//! | [`measure`] | one measurement, in a process of its own |
+//! | [`compare`] | many of them, interleaved; statistics, reports |
+//! | [`history`] | whether a log keeps what it promises |
 
+pub mod allocator;
+pub mod compare;
+pub mod contender;
+pub mod contenders;
 pub mod history;
+pub mod measure;
+pub mod payload;
+pub mod replaced;
+pub mod scenario;
 
 use streamcore::model::{AttributeValue, Attributes, Change, Image, KeySchema, StreamViewType};
 use streamcore::{Store, Stream, StreamConfig};
-
-/// The allocator of all benchmarks: they measure the log, not the system's `malloc`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// An item of two keys and eight attributes, about 450 bytes as JSON.
 #[must_use]

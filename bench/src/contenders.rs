@@ -1,0 +1,15 @@
+//! The contenders that come with the harness: one file per family.
+
+mod disruptor;
+mod locked;
+mod queues;
+mod replaced;
+mod streamcore;
+mod vectors;
+
+pub use self::disruptor::Disruptor;
+pub use locked::{ParkingMutex, ParkingRwLock, StdMutex, StdRwLock};
+pub use queues::{Channel, Queue};
+pub use replaced::Replaced;
+pub use streamcore::{Streamcore, StreamcoreKept};
+pub use vectors::{AppendOnly, Boxcar, Orx};

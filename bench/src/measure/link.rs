@@ -1,0 +1,132 @@
+//! The way of a cache line from one core to the other and back. On virtual machines it changes by the
+//! minute, and every figure of threads that write one line changes with it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+use serde::{Deserialize, Serialize};
+
+/// What one way took before and after a measurement, in nanoseconds.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Link {
+    /// Before.
+    pub before: f64,
+    /// After.
+    pub after: f64,
+}
+
+/// How far the cores are from each other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distance {
+    /// They share a cache.
+    Near,
+    /// They do not.
+    Far,
+    /// It changed while it was measured.
+    Mixed,
+}
+
+impl Distance {
+    /// A word for a report.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Near => "near",
+            Self::Far => "far",
+            Self::Mixed => "mixed",
+        }
+    }
+}
+
+/// Between the two that were seen: 24 and 240.
+const FAR_FROM: f64 = 90.0;
+
+impl Link {
+    /// The class that a measurement belongs to.
+    #[must_use]
+    pub fn distance(self) -> Distance {
+        match (self.before < FAR_FROM, self.after < FAR_FROM) {
+            (true, true) => Distance::Near,
+            (false, false) => Distance::Far,
+            _ => Distance::Mixed,
+        }
+    }
+}
+
+const CHUNKS: usize = 40;
+/// There and back, in one chunk.
+const ROUND_TRIPS: u64 = 50;
+/// On a machine that is taken, every way takes a turn of the scheduler; then fewer chunks must do.
+const LIMIT: Duration = Duration::from_millis(10);
+/// What ends the game.
+const OVER: u64 = u64::MAX;
+
+/// One way, in nanoseconds: two threads hand a number back and forth. The lower quartile of some chunks, since
+/// other processes may take a core in the midst of one.
+pub fn one_way() -> f64 {
+    let ball = CachePadded::new(AtomicU64::new(0));
+    // Whether it came, or the game is over.
+    let came = |number: u64| {
+        let mut spins = 0u32;
+        loop {
+            // Acquire: pairs with the other's Release below.
+            match ball.load(Ordering::Acquire) {
+                OVER => return false,
+                now if now == number => return true,
+                _ => {}
+            }
+            spins += 1;
+            // The other thread may wait for this very core.
+            if spins.is_multiple_of(10_000) {
+                std::thread::yield_now()
+            } else {
+                std::hint::spin_loop()
+            }
+        }
+    };
+    // Release: pairs with the Acquire above.
+    let hand_on = |number: u64| ball.store(number, Ordering::Release);
+    let mut chunks = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            (1..).step_by(2).take_while(|&number| came(number)).for_each(|n| hand_on(n + 1))
+        });
+        let mut chunks = Vec::with_capacity(CHUNKS);
+        let mut number = 0;
+        let begin = Instant::now();
+        while chunks.len() < CHUNKS && (chunks.is_empty() || begin.elapsed() < LIMIT) {
+            let began = Instant::now();
+            for _ in 0..ROUND_TRIPS {
+                came(number);
+                hand_on(number + 1);
+                number += 2;
+            }
+            came(number);
+            chunks.push(began.elapsed().as_nanos() as f64 / (ROUND_TRIPS * 2) as f64);
+        }
+        hand_on(OVER);
+        chunks
+    });
+    chunks.sort_by(f64::total_cmp);
+    chunks[chunks.len() / 4]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ball_comes_back() {
+        let way = one_way();
+        assert!(way > 0.5 && way.is_finite(), "{way}");
+    }
+
+    #[test]
+    fn a_link_that_changed_belongs_to_neither_class() {
+        let link = |before, after| Link { before, after }.distance();
+        assert_eq!(link(24.0, 26.0), Distance::Near);
+        assert_eq!(link(240.0, 250.0), Distance::Far);
+        assert_eq!(link(24.0, 240.0), Distance::Mixed);
+    }
+}
