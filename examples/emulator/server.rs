@@ -42,9 +42,26 @@ async fn expire(emulator: Arc<Emulator>) {
     }
 }
 
+/// What is done in intervals is not done more often than this.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Does what is due in streams that nobody comes to, for ever.
+async fn maintain(emulator: Arc<Emulator>) {
+    let mut ticks = time::interval(emulator.config.maintain_every.max(SHORTEST));
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let emulator = Arc::clone(&emulator);
+        if let Err(fault) = task::spawn_blocking(move || emulator.store().maintain()).await {
+            eprintln!("streams were not maintained: {fault}");
+        }
+    }
+}
+
 /// Serves `emulator` on `listener` until `shutdown` is ready; then takes no more
 /// connections, lets the requests in flight finish (for at most ten seconds), and returns. Meanwhile items
-/// expire each second, unless the clock is a manual one.
+/// expire each second, unless the clock is a manual one, and streams that nobody comes to give up what is old
+/// ([`Config::maintain_every`](crate::Config::maintain_every)).
 ///
 /// # Errors
 ///
@@ -60,6 +77,7 @@ pub async fn serve(
     let mut shutdown = std::pin::pin!(shutdown);
     // Ends with this call, however it ends.
     let mut background = task::JoinSet::new();
+    background.spawn(maintain(Arc::clone(&emulator)));
     if emulator.config.manual_clock.is_none() {
         background.spawn(expire(Arc::clone(&emulator)));
     }
