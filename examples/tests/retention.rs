@@ -59,8 +59,7 @@ impl Server {
         self.ok("DynamoDB", "PutItem", &json!({ "TableName": "things", "Item": item }));
     }
 
-    /// The shards as the control API shows them: their lineage and figures, without anything being done to
-    /// them by looking.
+    /// The shards as the control API shows them: their lineage and figures.
     fn shards(&self) -> Vec<Value> {
         let shown = control::get(&self.0.address, "streams");
         shown["streams"][0]["shards"].as_array().expect("shards").clone()
@@ -182,6 +181,23 @@ fn without_the_option_there_are_no_rates() {
     for _ in 0..50 {
         server.ok("DynamoDBStreams", "DescribeStream", &json!({ "StreamArn": arn }));
     }
+}
+
+#[test]
+fn what_is_due_is_done_when_the_clock_is_turned_before_anybody_looks() {
+    let client = Client::with_table_at(NOW_MS);
+    client.put(json!({ "pk": { "S": "a" } }));
+    // Figures change nothing; descriptions would.
+    let stream = client.0.store().stream(&client.stream_arn("things")).expect("a stream");
+    let figures = || -> Vec<(u64, u64)> {
+        stream.stats().shards.iter().map(|(_, log)| (log.trimmed, log.appended)).collect()
+    };
+    client.0.advance_clock(4 * HOUR_MS).expect("a manual clock");
+    assert_eq!(figures(), [(0, 1), (0, 0)], "it has rolled");
+    client.0.advance_clock(20 * HOUR_MS + 1).expect("a manual clock");
+    assert_eq!(figures()[0], (1, 1), "its record is gone");
+    client.0.advance_clock(4 * HOUR_MS).expect("a manual clock");
+    assert_eq!(figures()[0], (0, 0), "the first shard is forgotten");
 }
 
 /// The clock is not turned by the emulator here, so nobody but the interval can have done it.
