@@ -1,11 +1,13 @@
 //! The emulator itself: its state, and the operations by their names.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use streamcore::Store;
 use streamcore::stream::ManualClock;
-use streamcore::wire::{StreamsApi, WireError};
+use streamcore::wire::{RateLimits, StreamsApi, WireError};
 
 use crate::error::{ApiError, ErrorKind};
 use crate::tables::Tables;
@@ -23,16 +25,36 @@ pub struct Config {
     pub shards: usize,
     /// A clock that stands still until it is turned ([`Emulator::advance_clock`]); `None`: the system's.
     pub manual_clock: Option<Arc<ManualClock>>,
+    /// How old records get; `None`: 24 hours, as in DynamoDB.
+    pub retain_for: Option<Duration>,
+    /// So many records each shard keeps at least, and not many more; `None`: all that are young enough.
+    pub retain_records: Option<NonZeroU64>,
+    /// So many bytes the records of all streams take at the most; `None`: there is no bound. It is the store
+    /// that keeps to it ([`Emulator::with_store`] is given one that may).
+    pub retain_bytes: Option<NonZeroU64>,
+    /// How old a shard gets before it is closed and goes on in a child; `None`: 4 hours.
+    pub roll_after: Option<Duration>,
+    /// How often the Streams API may be called; not limited by default.
+    pub rate_limits: RateLimits,
+    /// How often [`serve`](crate::serve) does what is due in streams that nobody comes to: each minute.
+    pub maintain_every: Duration,
 }
 
 impl Default for Config {
-    /// `us-east-1`, and the account of a local DynamoDB: twelve zeros; one shard, the system's clock.
+    /// `us-east-1`, and the account of a local DynamoDB: twelve zeros; one shard, the system's clock; retention
+    /// as in DynamoDB, and no limits.
     fn default() -> Self {
         Self {
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
             shards: 1,
             manual_clock: None,
+            retain_for: None,
+            retain_records: None,
+            retain_bytes: None,
+            roll_after: None,
+            rate_limits: RateLimits::none(),
+            maintain_every: Duration::from_secs(60),
         }
     }
 }
@@ -75,17 +97,20 @@ pub struct Emulator {
 impl Emulator {
     /// An emulator without tables, and a store of its own.
     pub fn new(config: Config) -> Self {
-        let store = match &config.manual_clock {
-            Some(clock) => Store::builder().clock(clock.clone()).build(),
-            None => Store::new(),
-        };
-        Self::with_store(config, store)
+        let mut builder = Store::builder();
+        if let Some(clock) = &config.manual_clock {
+            builder = builder.clock(clock.clone());
+        }
+        if let Some(bytes) = config.retain_bytes {
+            builder = builder.retain_bytes(bytes);
+        }
+        Self::with_store(config, builder.build())
     }
 
     /// An emulator whose streams live in `store`, where other code may read them too. If
     /// [`Config::manual_clock`] is given, it is the clock that `store` was built with.
     pub fn with_store(config: Config, store: Store) -> Self {
-        let streams = StreamsApi::new(store.clone());
+        let streams = StreamsApi::new(store.clone()).rate_limits(config.rate_limits);
         Self {
             config,
             store,

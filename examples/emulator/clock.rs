@@ -43,7 +43,8 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Emulator {
-    /// Turns a manual clock on. The items whose time has come expire with the next [`Emulator::expire`].
+    /// Turns a manual clock on, and does what is due in all streams then. The items whose time has come expire
+    /// with the next [`Emulator::expire`].
     ///
     /// # Errors
     ///
@@ -57,6 +58,7 @@ impl Emulator {
             return Err(Refused::TooFar { given: by_ms, allowed });
         }
         clock.advance_ms(by_ms);
+        self.store.maintain();
         Ok(())
     }
 }

@@ -1,11 +1,14 @@
 //! `emulator`: DynamoDB Streams on a local port.
 
 use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use streamcore::stream::ManualClock;
+use streamcore::wire::RateLimits;
 use streamcore_emulator::{CONTROL_PATH, Config, Emulator, read_time, serve};
 use tokio::net::TcpListener;
 
@@ -32,6 +35,31 @@ struct Arguments {
     /// stand still until it is turned: POST /_streams/api/clock {"advanceMs": 60000}
     #[arg(long, value_name = "TIME", value_parser = read_time)]
     manual_clock: Option<u64>,
+    /// Records are given up when they are so old; 24 by default, as in DynamoDB.
+    #[arg(long, value_name = "HOURS", value_parser = hours)]
+    retain_hours: Option<NonZeroU32>,
+    /// Each shard keeps at least so many of its last records, and not many more; not counted by default.
+    #[arg(long, value_name = "RECORDS", value_parser = count)]
+    retain_records: Option<NonZeroU64>,
+    /// The records of all streams take so many bytes at the most, and the oldest are given up first; not
+    /// counted by default.
+    #[arg(long, value_name = "BYTES", value_parser = count)]
+    retain_bytes: Option<NonZeroU64>,
+    /// Shards are closed, and go on in a child, when they are so old; 4 by default, as in DynamoDB.
+    #[arg(long, value_name = "HOURS", value_parser = hours)]
+    roll_hours: Option<NonZeroU32>,
+    /// Refuse calls of the Streams API above AWS's rates: 10 of DescribeStream a second, and 10 of GetRecords a
+    /// second for each shard.
+    #[arg(long)]
+    rate_limits: bool,
+}
+
+fn hours(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| format!("hours are a whole number from 1 to {}", u32::MAX))
+}
+
+fn count(text: &str) -> Result<NonZeroU64, String> {
+    text.parse().map_err(|_| format!("allowed is a whole number from 1 to {}", u64::MAX))
 }
 
 fn shards(text: &str) -> Result<usize, String> {
@@ -45,6 +73,25 @@ fn region(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("a region is 1 to 32 lowercase letters, digits and hyphens, such as us-east-1".to_owned())
+}
+
+impl From<Arguments> for Config {
+    fn from(arguments: Arguments) -> Self {
+        let of_hours = |hours: NonZeroU32| Duration::from_secs(3_600 * u64::from(hours.get()));
+        let rate_limits =
+            if arguments.rate_limits { RateLimits::as_aws() } else { RateLimits::none() };
+        Self {
+            region: arguments.region,
+            shards: arguments.shards,
+            manual_clock: arguments.manual_clock.map(|ms| Arc::new(ManualClock::at_ms(ms))),
+            retain_for: arguments.retain_hours.map(of_hours),
+            retain_records: arguments.retain_records,
+            retain_bytes: arguments.retain_bytes,
+            roll_after: arguments.roll_hours.map(of_hours),
+            rate_limits,
+            ..Self::default()
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -65,8 +112,9 @@ fn complain(message: &str) -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let Arguments { host, port, region, shards, manual_clock } = arguments;
-    let listener = TcpListener::bind((host.as_str(), port)).await.map_err(|error| {
+    let Arguments { host, port, .. } = &arguments;
+    let (host, port) = (host.as_str(), *port);
+    let listener = TcpListener::bind((host, port)).await.map_err(|error| {
         let hint = if error.kind() == std::io::ErrorKind::AddrInUse {
             "; something listens there already: choose another with --port"
         } else {
@@ -76,10 +124,8 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     })?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let stop = signals()?;
-    greet(address, &region);
-    let manual_clock = manual_clock.map(|ms| Arc::new(ManualClock::at_ms(ms)));
-    let config = Config { region, shards, manual_clock, ..Config::default() };
-    let emulator = Arc::new(Emulator::new(config));
+    greet(address, &arguments.region);
+    let emulator = Arc::new(Emulator::new(arguments.into()));
     serve(listener, emulator, stop).await.map_err(|error| error.to_string())?;
     println!("stopped.");
     Ok(())

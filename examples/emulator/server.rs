@@ -24,23 +24,15 @@ const REST: Duration = Duration::from_millis(20);
 
 /// How often items expire by the system's clock.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
-/// Every so many times streams give up what is too old, those that nobody comes to.
-const MAINTAIN_EVERY: u64 = 60;
 
-/// Does what is due by the clock, for ever. A manual clock does so itself, when it is turned.
-async fn keep_up(emulator: Arc<Emulator>) {
+/// Lets items expire, for ever. A manual clock does so itself, when it is turned.
+async fn expire(emulator: Arc<Emulator>) {
     let mut ticks = time::interval(EXPIRE_EVERY);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-    for tick in 0_u64.. {
+    loop {
         ticks.tick().await;
         let emulator = Arc::clone(&emulator);
-        let work = task::spawn_blocking(move || {
-            if tick.is_multiple_of(MAINTAIN_EVERY) {
-                emulator.store().maintain();
-            }
-            emulator.expire()
-        });
-        match work.await {
+        match task::spawn_blocking(move || emulator.expire()).await {
             Ok(Ok(_)) => {}
             Ok(Err(fault)) => {
                 eprintln!("items did not expire: {}", String::from_utf8_lossy(&fault.body));
@@ -50,9 +42,26 @@ async fn keep_up(emulator: Arc<Emulator>) {
     }
 }
 
+/// What is done in intervals is not done more often than this.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Does what is due in streams that nobody comes to, for ever.
+async fn maintain(emulator: Arc<Emulator>) {
+    let mut ticks = time::interval(emulator.config.maintain_every.max(SHORTEST));
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let emulator = Arc::clone(&emulator);
+        if let Err(fault) = task::spawn_blocking(move || emulator.store().maintain()).await {
+            eprintln!("streams were not maintained: {fault}");
+        }
+    }
+}
+
 /// Serves `emulator` on `listener` until `shutdown` is ready; then takes no more
 /// connections, lets the requests in flight finish (for at most ten seconds), and returns. Meanwhile items
-/// expire each second and streams are maintained each minute, unless the clock is a manual one.
+/// expire each second, unless the clock is a manual one, and streams that nobody comes to give up what is old
+/// ([`Config::maintain_every`](crate::Config::maintain_every)).
 ///
 /// # Errors
 ///
@@ -68,8 +77,9 @@ pub async fn serve(
     let mut shutdown = std::pin::pin!(shutdown);
     // Ends with this call, however it ends.
     let mut background = task::JoinSet::new();
+    background.spawn(maintain(Arc::clone(&emulator)));
     if emulator.config.manual_clock.is_none() {
-        background.spawn(keep_up(Arc::clone(&emulator)));
+        background.spawn(expire(Arc::clone(&emulator)));
     }
     loop {
         let accepted = tokio::select! {

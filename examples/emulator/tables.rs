@@ -119,11 +119,20 @@ pub(crate) fn open(
         }
         created_ms += 1;
     }
-    let stream = StreamConfig::new(table, schema, view)
+    let mut stream = StreamConfig::new(table, schema, view)
         .region(&config.region)
         .account(&config.account)
         .created_ms(created_ms)
         .shards(config.shards);
+    if let Some(age) = config.retain_for {
+        stream = stream.retain_for(age);
+    }
+    if let Some(records) = config.retain_records {
+        stream = stream.retain_last(records);
+    }
+    if let Some(age) = config.roll_after {
+        stream = stream.roll_after(age);
+    }
     store.register_stream(stream).map_err(internal)
 }
 

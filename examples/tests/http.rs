@@ -202,6 +202,12 @@ fn a_port_in_use_and_a_bad_option_are_explained() {
         let (success, _, complaint) = run(&["--shards", shards]);
         assert!(!success && complaint.contains("1 to 4096 shards"), "{complaint}");
     }
+    for option in ["--retain-hours", "--retain-records", "--retain-bytes", "--roll-hours"] {
+        for number in ["0", "-1", "many"] {
+            let (success, _, complaint) = run(&[&format!("{option}={number}")]);
+            assert!(!success && complaint.contains("a whole number from 1 to"), "{complaint}");
+        }
+    }
     let (success, _, complaint) = run(&["--manual-clock", "noon"]);
     assert!(!success && complaint.contains("`noon` is no time from 1970 to 9999"), "{complaint}");
 }

@@ -150,12 +150,15 @@ impl Stream {
     /// A new shard, not listed yet.
     pub(crate) fn make_shard(&self, range: HashRange, parent: Option<ShardId>) -> Arc<Shard> {
         let now_ms = self.now_ms();
+        // A stream's first shards are as old as it is, also when a host restores it later: then they have the
+        // names that they had before.
+        let born_ms = if parent.is_none() { self.info().created_ms() } else { now_ms };
         let before = self.topology().rcu(|topology| {
             let mut changed = (**topology).clone();
-            changed.born(topology.birth(now_ms));
+            changed.born(topology.birth(born_ms));
             Arc::new(changed)
         });
-        let Birth { ordinal, created_ms } = before.birth(now_ms);
+        let Birth { ordinal, created_ms } = before.birth(born_ms);
         let id = ShardId::new(self.info(), ordinal, created_ms);
         let log = Log::with_options(self.log_options());
         let settings = self.settings();

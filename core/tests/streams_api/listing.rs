@@ -64,6 +64,7 @@ fn a_list_goes_on_behind_a_stream_that_is_gone_and_shows_new_ones() {
 fn the_streams_of_one_table() {
     let host = host();
     register(&host.store, "Orders2");
+    register(&host.store, "Books");
     let only = json!({ "Streams": [listed("Orders")] });
     assert_eq!(list(&host, json!({ "TableName": "Orders" })), only);
     let before = json!({ "TableName": "Orders", "ExclusiveStartStreamArn": arn_of("Accounts") });

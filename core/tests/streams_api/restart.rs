@@ -72,6 +72,22 @@ fn the_same_incarnation_with_the_same_key_goes_on() {
     }
 }
 
+/// Regression: the first shards of a stream that was restored were named after the time of the restart, so that a
+/// consumer which had kept their ids did not find them.
+#[test]
+fn shards_have_the_names_that_they_had_before() {
+    let before = start(Some(KEY), Some(INCARNATION), CREATED_MS, 1);
+    let after = start(Some(KEY), Some(INCARNATION), CREATED_MS + 60_000, 1);
+    assert_eq!(after.shards(), before.shards());
+    let described = |host: &Host| host.describe(json!({})).unwrap();
+    assert_eq!(described(&after), described(&before));
+    // They are rolled by the clock all the same: not as if they were old already.
+    after.clock.advance_ms(4 * 60 * 60 * 1000 - 1);
+    assert_eq!(after.shards().len(), 1);
+    after.clock.advance_ms(1);
+    assert_eq!(after.shards().len(), 2);
+}
+
 #[test]
 fn another_incarnation_or_key_refuses_what_it_did_not_make() {
     let before = start(Some(KEY), Some(INCARNATION), CREATED_MS, 10);
