@@ -11,7 +11,7 @@ use super::context::Context;
 use super::ledger::Ledger;
 use super::retention::Retention;
 use super::routing::HashRange;
-use super::shard::{Shard, ShardId};
+use super::shard::{Shard, ShardId, Successor};
 use super::topology::{Listed, Topology};
 use crate::error::Error;
 use crate::log::{LogOptions, LogStats, NeverVisible, Position, Snapshot};
@@ -178,6 +178,42 @@ impl Stream {
             shards: page.iter().map(describe_shard).collect(),
         };
         (description, page.len() < rest.len())
+    }
+
+    /// Describes up to `limit` children of a shard whose names come after `after`, and says whether there are
+    /// more. None for a shard that has no children or never existed; one that was forgotten still has them.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; the cost depends on the page only, but for the parent that was forgotten.
+    pub fn describe_children(
+        &self,
+        parent: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> (StreamDescription, bool) {
+        self.maintain_if_due(self.now_ms());
+        let topology = self.topology().load_full();
+        let is_meant = |listed: &&Listed| {
+            let is_child = listed.shard.parent.as_ref().is_some_and(|id| id.as_str() == parent);
+            is_child && after.is_none_or(|after| listed.shard.id.as_str() > after)
+        };
+        let mut children: Vec<ShardInfo> = match topology.find(parent) {
+            Some(known) => match known.shard.log.successor() {
+                Some(Successor::Children(children)) => children
+                    .iter()
+                    .filter_map(|child| topology.by_ordinal(child.ordinal))
+                    .filter(is_meant)
+                    .map(describe_shard)
+                    .collect(),
+                Some(Successor::Final) | None => Vec::new(),
+            },
+            None => topology.shards.iter().filter(is_meant).map(describe_shard).collect(),
+        };
+        let more = children.len() > limit;
+        children.truncate(limit);
+        let status = topology.status;
+        (StreamDescription { stream: self.clone(), status, shards: children }, more)
     }
 
     /// Where the next record of a shard will be, trimmed records counted: the position of an iterator

@@ -12,7 +12,7 @@ use super::{record, response};
 use crate::error::Error;
 use crate::model::{SEQUENCE_NUMBER_LENGTH, SequenceNumber, StreamArn, TABLE_NAME_LENGTH};
 use crate::store::{LIST_LIMIT, Store};
-use crate::stream::{IteratorStart, ReadLimits, Stream, StreamDescription};
+use crate::stream::{IteratorStart, ReadLimits, Stream};
 
 /// The lengths of a shard id.
 const SHARD_ID_LENGTH: RangeInclusive<usize> = 28..=65;
@@ -133,7 +133,7 @@ impl StreamsApi {
         let stream = self.stream(arn)?;
         self.limiter.describe_stream(&stream)?;
         let (description, more) = match parent {
-            Some(parent) => children(&stream, parent, after, limit),
+            Some(parent) => stream.describe_children(parent, after, limit),
             None => stream.describe_page(after, limit),
         };
         Ok(response::describe_stream(&description, more))
@@ -217,21 +217,4 @@ fn iterator_start(kind: &str, number: Option<&str>) -> Result<IteratorStart, Wir
     };
     let number = number.ok_or(Refusal::MissingSequenceNumber)?;
     Ok(of_number(number.parse::<SequenceNumber>()?))
-}
-
-/// The page of shards whose parent this is, and whether there are more.
-fn children(
-    stream: &Stream,
-    parent: &str,
-    after: Option<&str>,
-    limit: usize,
-) -> (StreamDescription, bool) {
-    let mut description = stream.describe();
-    description.shards.retain(|shard| {
-        let is_child = shard.parent_shard_id.as_ref().is_some_and(|id| id.as_str() == parent);
-        is_child && after.is_none_or(|after| shard.shard_id.as_str() > after)
-    });
-    let more = description.shards.len() > limit;
-    description.shards.truncate(limit);
-    (description, more)
 }
