@@ -30,7 +30,7 @@
 //! A scan is bounded by what was reserved at its entry. It starts anew only when others have raised
 //! the watermark past the segment that it looked into, so it is lock-free.
 //!
-//! Models: `publish`, `read_own_write`, `share`, `regress`, `stale_scan`, `batch`, `batch_long`.
+//! Models: `publish`, `read_own_write`, `share`, `regress`, `stale_scan`, `overtaken_scan`, `batch`, `batch_long`.
 
 use super::Log;
 use super::position::{Geometry, Position};

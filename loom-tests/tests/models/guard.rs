@@ -13,7 +13,7 @@ const TESTS: &[(&str, usize)] = &[
     ("hollow", 4),
     ("install", 6),
     ("ledger", 3),
-    ("prefix", 4),
+    ("prefix", 5),
     ("publish", 2),
     ("recycle", 4),
     ("retain", 1),

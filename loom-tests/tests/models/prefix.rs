@@ -5,10 +5,11 @@ use std::sync::Mutex;
 
 use streamcore_modelled::log::{Cursor, Next, Position, Trimmed};
 use streamcore_modelled::modelled::Arc;
+use streamcore_modelled::modelled::atomic::{AtomicU64, Ordering};
 
 use crate::harness::{Model, Probe};
 use crate::steps::{
-    WatchedLog, append, assert_all_freed, dropped_here, filled, position, snapshot,
+    Noted, WatchedLog, append, assert_all_freed, dropped_here, filled, position, snapshot,
 };
 
 #[test]
@@ -127,5 +128,38 @@ fn stale_scan() {
             probe.reach_if(dropped_here() > 0, "freed by the reader");
         })
         .after(|log, _| assert_all_freed(&log))
+        .check();
+}
+
+/// A scan that is overtaken in the midst of its way looks again, and misses nothing that was there before it.
+#[test]
+fn overtaken_scan() {
+    struct Scene {
+        log: WatchedLog,
+        is_first_done: AtomicU64,
+    }
+    let scene = || Scene { log: filled(0), is_first_done: AtomicU64::new(0) };
+    Model::new("overtaken_scan", scene)
+        .reaches(&["all were there", "given up meanwhile"])
+        .role("first writer, and trimmer", |scene, _| {
+            if append(&scene.log) == Position::ZERO {
+                scene.is_first_done.store(1, Ordering::Release);
+                scene.log.trim(position(4));
+            }
+        })
+        .role("second writer, and reader", |scene, probe| {
+            let three = (0..3).map(|_| Noted::new(7));
+            let behind = scene.log.append_all(three).expect("nobody seals the log").start;
+            if behind == Position::ZERO {
+                return;
+            }
+            // The first record hid these from the border work of their writer, and its own has none.
+            while scene.is_first_done.load(Ordering::Acquire) == 0 {
+                loom::thread::yield_now();
+            }
+            probe.reach("all were there");
+            assert_eq!(snapshot(&scene.log).end(), position(4), "a record is missed");
+            probe.reach_if(scene.log.earliest() == position(4), "given up meanwhile");
+        })
         .check();
 }
