@@ -97,7 +97,7 @@ class Copy:
         for path in wanted:
             text = path.read_text()
             if path.name == "Cargo.toml" and self.bare:
-                text = re.sub(r"\[dev-dependencies\][^\[]*", "", text)
+                text = re.sub(r"^\[dev-dependencies\]\n(?:(?!\[).*\n)*", "", text, flags=re.MULTILINE)
             write(self.place / path.relative_to(ROOT), text)
         manifest = (ROOT / "Cargo.toml").read_text()
         members = ", ".join(f'"{member}"' for member in self.members)
