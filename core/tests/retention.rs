@@ -239,6 +239,8 @@ fn a_store_over_its_bytes_takes_them_from_streams_that_fell_idle() {
         streams.iter().map(|stream| read_all(stream, &first(stream)).len()).collect();
     assert!(left[..10].iter().all(|&left| left < 20), "{left:?}");
     assert_eq!(left[19], 200);
+    let spares = |stream: &Stream| stream.stats().shards[0].1.spares;
+    assert_eq!(streams[..10].iter().map(spares).sum::<u64>(), 0, "idle streams keep no spares");
     // A stream that goes gives back what it held, and what is nobody's is not counted.
     for stream in streams {
         store.remove_stream(stream.info().arn().as_str()).unwrap();

@@ -336,6 +336,11 @@ impl Stream {
         self.retention().bytes.is_some() || self.context().ledger.is_some()
     }
 
+    /// Whether both handles are of one stream.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        StdArc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn downgrade(&self) -> WeakStream {
         WeakStream(StdArc::downgrade(&self.0))
     }

@@ -115,9 +115,9 @@ impl StoreLedger {
     }
 
     /// Gives up what the oldest marks name while there is too much, and takes away marks that name
-    /// nothing any more.
+    /// nothing any more. `putting` is the stream that is put to.
     #[cold]
-    fn settle(&self) {
+    fn settle(&self, putting: &Stream) {
         for _ in 0..MARKS_PER_PUT {
             // Relaxed: only says who takes which mark.
             let next = self.next.load(Ordering::Relaxed);
@@ -139,6 +139,10 @@ impl StoreLedger {
                 && let Some((stream, shard)) = named
             {
                 stream.give_up(&shard, mark.end);
+                // Another stream, which may have fallen idle: what it keeps for later is too much too.
+                if !stream.is_same(putting) {
+                    shard.log.shrink();
+                }
             }
             drop(chunk);
             self.marks.trim(at.plus(1));
@@ -182,7 +186,7 @@ impl Stream {
             let mark = Mark { stream: self.downgrade(), ordinal: shard.ordinal, end };
             // Nobody seals the log of the marks.
             let _ = store.marks.append(mark);
-            store.settle();
+            store.settle(self);
         }
     }
 }
