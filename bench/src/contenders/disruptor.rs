@@ -52,19 +52,38 @@ impl<T: Payload> Writer<'_, T> {
     }
 }
 
+/// Moves a record in, which the caller has until it has found room.
+#[inline(always)]
+fn place<T>(slot: &mut T, record: Option<T>) {
+    if let Some(record) = record {
+        *slot = record;
+    }
+}
+
 impl<T: Payload> Append<T> for Writer<'_, T> {
     #[inline(always)]
     fn append(&mut self, record: T) {
-        self.producer.publish(|slot| *slot = record);
+        // Not `publish`, which waits for room: if both writers did, with one's record hiding the other's from the
+        // reader, nobody would make any.
+        let mut record = Some(record);
+        while self.producer.try_publish(|slot| place(slot, record.take())).is_err() {
+            self.move_on();
+        }
         self.passed(1);
     }
 
     #[inline(always)]
     fn append_batch(&mut self, records: impl ExactSizeIterator<Item = T>) -> Able<()> {
         let count = records.len();
-        self.producer.batch_publish(count, |slots| {
-            slots.zip(records).for_each(|(slot, record)| *slot = record);
-        });
+        let mut records = Some(records);
+        let mut fill = |slots: &mut dyn Iterator<Item = &mut T>| {
+            slots
+                .zip(records.take().into_iter().flatten())
+                .for_each(|(slot, record)| *slot = record);
+        };
+        while self.producer.try_batch_publish(count, |mut slots| fill(&mut slots)).is_err() {
+            self.move_on();
+        }
         self.passed(count);
         Ok(())
     }
