@@ -166,6 +166,38 @@ fn what_is_given_up_for_bytes_dies_at_once_also_in_a_segment_that_goes_on() {
     assert!((1..25).contains(&alive), "{alive} images are alive");
 }
 
+/// Batches longer than what one put looks at: nothing was given up, and yet it was credited.
+#[test]
+fn long_batches_are_given_up_whole_for_bytes_and_for_age() {
+    let clock = clock();
+    for length in [65, 100, 300, 4_096] {
+        let images: Vec<Change> = (0..length).map(|id| change(id, 1_000)).collect();
+        let bound = 2 * length * 3_000;
+        let by_bytes = config("Bytes").retain_bytes(count(bound));
+        let by_age = config("Age").retain_for(Duration::from_secs(1));
+        let by_number = config("Number").retain_last(count(length)).retain_bytes(count(1 << 40));
+        for config in [by_bytes, by_age, by_number] {
+            let stream = store(&clock).register_stream(config).unwrap();
+            for _ in 0..20 {
+                stream.put_all(images.iter().cloned()).unwrap();
+                clock.advance_ms(600);
+            }
+            let log = stream.stats().shards[0].1;
+            let kept = log.appended - log.trimmed;
+            assert!(kept <= 6 * length, "{stream:?}: {kept} of batches of {length} are kept");
+            assert_eq!(log.trimmed % length, 0, "a batch was split");
+            let alive: u64 =
+                images.iter().map(|c| c.new_image().unwrap().owners() as u64 - 1).sum();
+            assert_eq!(alive, kept, "what is given up is dead");
+            let shard = first(&stream);
+            stream.trim(&shard, Position::new(log.appended - 1)).unwrap();
+            let of_one_batch = stream.stats();
+            assert_eq!(of_one_batch.shards[0].1.trimmed, log.appended - length);
+            assert!(of_one_batch.bytes == 0 || of_one_batch.bytes > length * 1_000);
+        }
+    }
+}
+
 #[test]
 fn a_page_gives_back_what_it_was_in_the_way_of() {
     let stream = store(&clock()).register_stream(config("Orders")).unwrap();

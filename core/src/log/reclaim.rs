@@ -181,6 +181,30 @@ impl<T, S> Log<T, S> {
         to
     }
 
+    /// Where [`Log::trim`] with this `to` puts the horizon, unless it is further already.
+    pub(crate) fn trims_to(&self, to: Position) -> Position {
+        let visible = self.advance(Budget::All);
+        self.batch_start(to.min(visible))
+    }
+
+    /// The nearest position at or behind `to` that is not inside a batch, as far as the log is published:
+    /// for who must give up something, although a batch may be longer than what he has looked at.
+    pub(crate) fn batch_end(&self, mut to: Position) -> Position {
+        let visible = self.advance(Budget::All);
+        while to > Position::ZERO && to < visible {
+            let last = Geometry::<T>::locate(to.minus(1));
+            // Not to be entered: then it is trimmed, and nothing is left to look for.
+            let Entered::Inside(pin) = self.enter(last.segment) else {
+                return to;
+            };
+            if pin.state(last.slot).batch() == Batch::Ends {
+                return to;
+            }
+            to = to.plus(1);
+        }
+        to
+    }
+
     fn mark_trimmed(&self, segment: SegmentNo, payer: Payer) {
         let Some(word) = self.directory().pin_word(segment) else {
             return;

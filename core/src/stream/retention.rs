@@ -120,11 +120,14 @@ impl Stream {
             let middle = old + (beyond - old) / 2;
             if is_old(first.plus(middle)) { old = middle } else { beyond = middle }
         }
-        self.give_up(shard, first.plus(beyond));
+        self.give_up(shard, shard.log.batch_end(first.plus(beyond)));
     }
 
-    /// Gives up all records of a shard before `to`; returns the earliest one that is retained.
+    /// Gives up all records of a shard before `to`, but for a batch that goes on behind it; returns the
+    /// earliest one that is retained.
     pub(crate) fn give_up(&self, shard: &Shard, to: Position) -> Position {
+        // What stays must stay charged.
+        let to = shard.log.trims_to(to);
         let to = if self.is_charged() { to.min(self.release(shard, to)) } else { to };
         shard.log.trim(to)
     }
@@ -174,7 +177,8 @@ impl Stream {
             && let Some(count) = self.retention().records
         {
             let due = shard.log.end().minus(count.get());
-            self.give_up(shard, due.min(shard.log.earliest().plus(RECORDS_PER_PUT)));
+            let step = shard.log.batch_end(shard.log.earliest().plus(RECORDS_PER_PUT));
+            self.give_up(shard, due.min(step));
         }
     }
 
@@ -204,7 +208,7 @@ impl Stream {
                 }
             });
             if visited.is_ok() {
-                self.give_up(shard, to);
+                self.give_up(shard, shard.log.batch_end(to));
             }
         }
     }
