@@ -67,6 +67,14 @@ impl ListKey {
     }
 }
 
+/// Who has removed a stream.
+enum Removed {
+    /// The caller.
+    Now,
+    /// Somebody else.
+    Before,
+}
+
 static GLOBAL: LazyLock<Store> = LazyLock::new(Store::new);
 
 impl Store {
@@ -108,8 +116,10 @@ impl Store {
         let info = config.into_info(self.now_ms())?;
         let key = ListKey::of(info.arn());
         let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = listed.get(&key) {
-            return Ok(known.clone());
+        match listed.get(&key) {
+            Some(known) if !known.is_gone() => return Ok(known.clone()),
+            Some(gone) => gone.clear(),
+            None => {}
         }
         let stream = Stream::create(info, shards, settings, Arc::clone(&self.0.context));
         self.0.by_arn.pin().insert(Arc::clone(&key.arn), stream.clone());
@@ -130,9 +140,9 @@ impl Store {
         let streams = self.0.by_arn.pin();
         match streams.get(arn) {
             Some(stream) if !stream.is_gone() => Ok(f(stream)),
-            Some(_) => {
+            Some(gone) => {
                 // It was disabled a day ago; its memory comes back now.
-                let _ = self.remove(arn);
+                self.remove(gone);
                 Err(Error::StreamNotFound { arn: arn.into() })
             }
             None => Err(Error::StreamNotFound { arn: arn.into() }),
@@ -259,21 +269,26 @@ impl Store {
     ///
     /// Blocks other registrations and listings for a moment; neither puts nor reads.
     pub fn remove_stream(&self, arn: &str) -> Result<(), Error> {
-        self.stream(arn)?;
-        self.remove(arn)
+        match self.remove(&self.stream(arn)?) {
+            Removed::Now => Ok(()),
+            Removed::Before => Err(Error::StreamNotFound { arn: arn.into() }),
+        }
     }
 
+    /// Removes this very stream, not one that has been registered by its name since.
     #[cold]
-    fn remove(&self, arn: &str) -> Result<(), Error> {
-        let key = ListKey::of(&StreamArn::parse(arn)?);
+    fn remove(&self, stream: &Stream) -> Removed {
+        let key = ListKey::of(stream.info().arn());
         let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
-        let known = listed.remove(&key);
-        let known = known.ok_or_else(|| Error::StreamNotFound { arn: arn.into() })?;
-        self.0.by_arn.pin().remove(arn);
+        if !listed.get(&key).is_some_and(|known| known.is_same(stream)) {
+            return Removed::Before;
+        }
+        listed.remove(&key);
+        self.0.by_arn.pin().remove(&key.arn);
         drop(listed);
-        known.disable();
-        known.clear();
-        Ok(())
+        stream.disable();
+        stream.clear();
+        Removed::Now
     }
 
     /// Does what is due by the clock in all streams: gives up old records, rolls old shards, forgets those
@@ -290,7 +305,7 @@ impl Store {
         let streams: Vec<Stream> = self.0.by_arn.pin().values().cloned().collect();
         for stream in streams {
             if stream.is_gone() {
-                let _ = self.remove(stream.info().arn().as_str());
+                self.remove(&stream);
             } else {
                 stream.maintain(now_ms);
             }

@@ -427,6 +427,23 @@ fn a_disabled_stream_is_read_for_a_day_and_then_unknown() {
 }
 
 #[test]
+fn a_stream_that_went_a_day_ago_is_registered_anew_by_the_same_arn() {
+    let clock = clock();
+    let store = store(&clock);
+    let with_arn = || config("Orders").created_ms(START);
+    let old = store.register_stream(with_arn()).unwrap();
+    put(&old, 1);
+    old.disable();
+    clock.advance_ms(24 * HOUR + 1);
+    let new = store.register_stream(with_arn()).unwrap();
+    assert_eq!(new.status(), StreamStatus::Enabled);
+    assert_eq!(put(&new, 2), SequenceNumber::new(0, Position::ZERO));
+    let found = store.stream(new.info().arn().as_str()).unwrap();
+    assert_eq!(read_all(&found, &first(&found)), [2]);
+    assert_eq!(read_all(&old, &first(&old)), [0; 0]);
+}
+
+#[test]
 fn maintaining_a_store_does_it_all_without_puts_or_readers() {
     let clock = clock();
     let store = store(&clock);
