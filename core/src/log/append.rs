@@ -39,7 +39,7 @@ use smallvec::SmallVec;
 
 use super::Log;
 use super::directory::{Found, Installed};
-use super::position::{Geometry, Position, SegmentNo};
+use super::position::{Geometry, Place, Position, SegmentNo};
 use super::prefix::Budget;
 use super::segment::{Batch, SegmentRef};
 use super::tail::TailWord;
@@ -121,6 +121,24 @@ impl<T, S> Log<T, S> {
     #[inline]
     pub fn append(&self, value: T) -> Result<Position, Sealed<T>> {
         let before = self.tail().reserve(1);
+        if let Some(position) = before.without_news()
+            && let Some(place) = Geometry::<T>::locate_behind_ramp(position)
+            && let Found::Block(block) = self.directory().find(place.segment)
+        {
+            // SAFETY: the position is ours alone, and lives in this slot of this block.
+            unsafe { block.publish(place.segment, place.slot, value, Batch::Ends) };
+            if is_chore(position) {
+                return self.append_with_chores(position);
+            }
+            return Ok(position);
+        }
+        self.append_with_news(before, value)
+    }
+
+    /// The same in all other cases: there is a seal or a sleeper, the log is small, or a segment is needed.
+    #[cold]
+    #[inline(never)]
+    fn append_with_news(&self, before: TailWord, value: T) -> Result<Position, Sealed<T>> {
         if before.is_sealed() {
             self.redirect(before);
             return Err(Sealed(value));
@@ -131,6 +149,15 @@ impl<T, S> Log<T, S> {
         // SAFETY: the position is ours alone, and lives in this slot of this block.
         unsafe { block.publish(place.segment, place.slot, value, Batch::Ends) };
         self.after_publishing(before, 1);
+        Ok(position)
+    }
+
+    /// Behind an append, what is due once in a while. (It gives the append's result, so that the hot path
+    /// has nothing to keep across the call.)
+    #[cold]
+    #[inline(never)]
+    fn append_with_chores(&self, position: Position) -> Result<Position, Sealed<T>> {
+        self.chores(position, 1);
         Ok(position)
     }
 
@@ -151,7 +178,12 @@ impl<T, S> Log<T, S> {
         &self,
         values: impl IntoIterator<Item = T>,
     ) -> Result<Range<Position>, BatchError<T>> {
-        let mut values: SmallVec<[T; 16]> = values.into_iter().collect();
+        let values = values.into_iter();
+        let mut values: SmallVec<[T; 16]> = match values.size_hint() {
+            (0..=16, _) => values.collect(),
+            // A vector is filled in place, and kept as it is if that is what was given.
+            _ => SmallVec::from_vec(values.collect()),
+        };
         let count = values.len() as u64;
         if values.len() > MAX_BATCH {
             return Err(BatchError::TooLong(values.into_vec()));
@@ -166,19 +198,30 @@ impl<T, S> Log<T, S> {
             return Err(BatchError::Sealed(values.into_vec()));
         }
         let first = before.position();
-        let mut next = first.plus(count);
+        let end = first.plus(count);
+        let source = values.as_mut_ptr();
+        // SAFETY: no value is left behind: each is moved to its slot below, where nothing can panic.
+        unsafe { values.set_len(0) };
+        let mut next = end;
         let mut batch = Batch::Ends;
         // From the last to the first: a prefix that passes the first slot finds all the others ready.
-        while let Some(value) = values.pop() {
-            next = next.minus(1);
-            let place = Geometry::<T>::locate(next);
-            let block = self.block_for_writing(place.segment);
-            // SAFETY: the positions are ours alone, and each lives in this slot of this block.
-            unsafe { block.publish(place.segment, place.slot, value, batch) };
-            batch = Batch::GoesOn;
+        while next > first {
+            let Place { segment, slot } = Geometry::<T>::locate(next.minus(1));
+            let block = self.block_for_writing(segment);
+            let start = Geometry::<T>::first(segment).max(first);
+            for slot in (slot + 1 - next.since(start) as usize..=slot).rev() {
+                next = next.minus(1);
+                // SAFETY: the value is one of the batch, moved once. The positions are ours alone, and
+                // each lives in this slot of this block.
+                unsafe {
+                    let value = source.add(next.since(first) as usize).read();
+                    block.publish(segment, slot, value, batch);
+                }
+                batch = Batch::GoesOn;
+            }
         }
         self.after_publishing(before, count);
-        Ok(first..first.plus(count))
+        Ok(first..end)
     }
 
     /// The block of a segment in which the caller has a reserved, unpublished position.
@@ -212,11 +255,12 @@ impl<T, S> Log<T, S> {
     }
 
     /// What is due once the caller's records are published.
-    #[inline(always)]
+    #[inline]
     fn after_publishing(&self, before: TailWord, count: u64) {
-        let first = before.position().get();
-        if first / CHORES_EVERY != (first + count) / CHORES_EVERY {
-            self.chores(before.position().plus(count - 1), count as usize);
+        let first = before.position();
+        let last = first.plus(count - 1);
+        if first.get() / CHORES_EVERY != last.plus(1).get() / CHORES_EVERY {
+            self.chores(last, count as usize);
         }
         if before.has_waiters() {
             self.wake();
@@ -234,8 +278,6 @@ impl<T, S> Log<T, S> {
     }
 
     /// Border work, by a writer that has published `count` records, the last of them at `position`.
-    #[cold]
-    #[inline(never)]
     fn chores(&self, position: Position, count: usize) {
         let place = Geometry::<T>::locate(position);
         let slots = Geometry::<T>::slots(place.segment);
@@ -255,6 +297,12 @@ impl<T, S> Log<T, S> {
             let _ = self.install(segment);
         }
     }
+}
+
+/// Whether border work follows the append of `position`.
+#[inline(always)]
+const fn is_chore(position: Position) -> bool {
+    position.get() % CHORES_EVERY == CHORES_EVERY - 1
 }
 
 /// Whether border work at `slot` is the first one of its segment at or behind slot `mark`. Segments

@@ -6,7 +6,9 @@
 //! with the log. (Zeroed memory costs nothing until it is touched, so a long row is no waste; few rows
 //! keep the empty log small.) A row holds two
 //! arrays, on different cache lines: the segments' pointers, which writers read, and their pin
-//! words, which readers count in ([`pins`](super::pins)). An entry's life:
+//! words, which readers count in ([`pins`](super::pins)). Both are indexed by the segment's number itself, so
+//! that a writer need not subtract: a row's first quarter, which earlier rows answer for, is never touched.
+//! An entry's life:
 //!
 //! ```text
 //! null --install (CAS)--> block --claim, or seal of an unused one (swap)--> TOMBSTONE
@@ -43,40 +45,28 @@ use super::segment::{Header, SegmentRef};
 use crate::sync;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 
-/// log2 of the entries of the first row.
-const FIRST_BITS: u32 = if sync::SMALL { 1 } else { 3 };
-const FIRST_ROW: u64 = 1 << FIRST_BITS;
+/// A row for every number that a segment can have, so that no lookup checks for one that is not there.
+/// Memory ends long before: see [`out_of_positions`].
+const ROWS: usize = if cfg!(streamcore_loom) { 4 } else { 32 };
 
-/// With 24 rows, and 8 slots a segment at the least, the log holds 2^52 positions: a century of a million
-/// appends a second; with 1024 slots, 2^59.
-const ROWS: usize = if cfg!(streamcore_loom) { 4 } else { 24 };
-
-/// Where a segment's entry stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Entry {
-    row: usize,
-    index: usize,
-}
-
-impl Entry {
-    #[inline(always)]
-    const fn of(segment: SegmentNo) -> Self {
-        let number = segment.get();
-        // Row r > 0 begins at segment FIRST_ROW * 4^(r-1), and the first row at 0.
-        let bits = (number | (FIRST_ROW / 2)).ilog2();
-        let row = ((bits + 2 - FIRST_BITS) / 2) as usize;
-        Self { row, index: (number - row_start(row)) as usize }
+/// The row of a segment: the first one holds 0 to 2, each of the others four times as many as the one before.
+#[inline(always)]
+const fn row_of(segment: SegmentNo) -> usize {
+    match (segment.get() + 1).checked_ilog2() {
+        Some(bits) => (bits / 2) as usize,
+        None => unreachable!(),
     }
 }
 
-/// The first segment of a row.
-#[inline(always)]
-const fn row_start(row: usize) -> u64 {
-    ((FIRST_ROW << (2 * row)) >> 2) & !(FIRST_ROW - 1)
+/// Behind the last segment of a row; how many entries it has room for. `None` if no memory would hold them.
+const fn row_end(row: usize) -> Option<usize> {
+    let bits = 2 * row + 2;
+    if bits <= 48 { Some((1 << bits) - 1) } else { None }
 }
 
-const fn row_len(row: usize) -> usize {
-    (row_start(row + 1) - row_start(row)) as usize
+/// The first segment of a row.
+const fn row_start(row: usize) -> usize {
+    (1 << (2 * row)) - 1
 }
 
 /// What an entry holds.
@@ -122,18 +112,17 @@ impl<T> Directory<T> {
     /// What stands in the entry of `segment`.
     #[inline(always)]
     pub(crate) fn find(&self, segment: SegmentNo) -> Found<T> {
-        let at = Entry::of(segment);
-        let Some(row) = self.row(at.row) else {
+        let Some(row) = self.row(row_of(segment)) else {
             return Found::Nothing;
         };
         // Acquire pairs with the CAS in `install`: who sees the block sees its zeroed slots.
-        Found::from_ptr(entry(row, at.index).load(Ordering::Acquire))
+        Found::from_ptr(entry(row, segment).load(Ordering::Acquire))
     }
 
     /// Puts `fresh` into the entry of `segment` if it is still empty.
     pub(crate) fn install(&self, segment: SegmentNo, fresh: SegmentRef<T>) -> Installed<T> {
-        let at = Entry::of(segment);
-        let installed = entry(self.row_or_make(at.row), at.index).compare_exchange(
+        let row = self.row_or_make(row_of(segment));
+        let installed = entry(row, segment).compare_exchange(
             ptr::null_mut(),
             fresh.as_ptr(),
             Ordering::Release, // pairs with the load in `find` and the failure below
@@ -151,38 +140,35 @@ impl<T> Directory<T> {
     /// Ends the entry of `segment`: whoever comes later finds that it is gone. Gives the caller
     /// what stood there; a block is then the caller's own.
     pub(crate) fn bury(&self, segment: SegmentNo) -> Found<T> {
-        let at = Entry::of(segment);
-        let row = self.row_or_make(at.row);
+        let row = self.row_or_make(row_of(segment));
         // Acquire pairs with the CAS in `install`, since the caller goes on to use the block. An RMW,
         // because it competes with that CAS: one of the two comes first, and the other knows.
-        Found::from_ptr(entry(row, at.index).swap(tombstone(), Ordering::Acquire))
+        Found::from_ptr(entry(row, segment).swap(tombstone(), Ordering::Acquire))
     }
 
     /// The pin word of `segment`, if its row exists.
     #[inline(always)]
     pub(crate) fn pin_word(&self, segment: SegmentNo) -> Option<&PinWord> {
-        let at = Entry::of(segment);
-        let row = self.row(at.row)?;
-        let pins = pins_of(row, row_len(at.row));
+        let number = row_of(segment);
+        let row = self.row(number)?;
+        let pins = pins_of(row, row_end(number)?);
         // SAFETY: the row's block holds as many pin words as entries, and lives as long as `self`.
-        Some(unsafe { &*pins.add(at.index) })
+        Some(unsafe { &*pins.add(segment.get() as usize) })
     }
 
     /// Visits every block that still stands in the directory; they are the caller's.
     pub(crate) fn drain(&mut self, mut visit: impl FnMut(SegmentNo, SegmentRef<T>)) {
-        let mut number = 0;
         for row in 0..ROWS {
-            let Some(first) = self.row(row) else {
-                number += row_len(row) as u64;
+            let (Some(first), Some(end)) = (self.row(row), row_end(row)) else {
                 continue;
             };
-            for index in 0..row_len(row) {
+            for number in row_start(row)..end {
+                let segment = SegmentNo::new(number as u64);
                 // Relaxed: `&mut self` means that every other thread's use is ordered before.
-                let block = entry(first, index).swap(tombstone(), Ordering::Relaxed);
+                let block = entry(first, segment).swap(tombstone(), Ordering::Relaxed);
                 if let Found::Block(block) = Found::from_ptr(block) {
-                    visit(SegmentNo::new(number), block);
+                    visit(segment, block);
                 }
-                number += 1;
             }
         }
     }
@@ -202,8 +188,10 @@ impl<T> Directory<T> {
 
     #[cold]
     fn make_row(&self, row: usize) -> NonNull<AtomicPtr<Header>> {
-        let Some(place) = self.rows.get(row) else { out_of_positions() };
-        let fresh = allocate_row(row_len(row));
+        let (Some(place), Some(len)) = (self.rows.get(row), row_end(row)) else {
+            out_of_positions()
+        };
+        let fresh = allocate_row(len);
         let made = place.compare_exchange(
             ptr::null_mut(),
             fresh.as_ptr(),
@@ -213,7 +201,7 @@ impl<T> Directory<T> {
         match made.map_err(NonNull::new) {
             Err(Some(theirs)) => {
                 // SAFETY: the row lost the race, so nobody else has seen it.
-                unsafe { free_row(fresh, row_len(row)) };
+                unsafe { free_row(fresh, len) };
                 theirs
             }
             Ok(_) | Err(None) => fresh,
@@ -224,9 +212,9 @@ impl<T> Directory<T> {
 impl<T> Drop for Directory<T> {
     fn drop(&mut self) {
         for row in 0..ROWS {
-            if let Some(first) = self.row(row) {
+            if let (Some(first), Some(len)) = (self.row(row), row_end(row)) {
                 // SAFETY: the last owner frees; blocks were drained by the log before.
-                unsafe { free_row(first, row_len(row)) };
+                unsafe { free_row(first, len) };
             }
         }
     }
@@ -243,10 +231,10 @@ pub(crate) enum Installed<T> {
 }
 
 #[inline(always)]
-fn entry<'a>(row: NonNull<AtomicPtr<Header>>, index: usize) -> &'a AtomicPtr<Header> {
-    // SAFETY: `Entry::of` yields indices inside the row, and rows live as long as the directory,
-    // which every caller borrows.
-    unsafe { row.add(index).as_ref() }
+fn entry<'a>(row: NonNull<AtomicPtr<Header>>, segment: SegmentNo) -> &'a AtomicPtr<Header> {
+    // SAFETY: callers give the segment's row, which has room for all numbers before `row_end`; and rows
+    // live as long as the directory, which every caller borrows.
+    unsafe { row.add(segment.get() as usize).as_ref() }
 }
 
 /// The layout of a row of `len` entries, and where its pin words begin.
@@ -297,13 +285,13 @@ mod tests {
 
     #[test]
     fn rows_follow_each_other_without_gap_or_overlap() {
-        let mut expected = Entry { row: 0, index: 0 };
+        let mut row = 0;
         for number in 0..100_000 {
-            assert_eq!(Entry::of(SegmentNo::new(number)), expected);
-            expected.index += 1;
-            if expected.index == row_len(expected.row) {
-                expected = Entry { row: expected.row + 1, index: 0 };
+            if Some(number) == row_end(row) {
+                row += 1;
+                assert_eq!(number, row_start(row));
             }
+            assert_eq!(row_of(SegmentNo::new(number as u64)), row);
         }
     }
 
@@ -330,18 +318,18 @@ mod tests {
     #[test]
     fn there_are_rows_for_as_many_positions_as_is_said() {
         use super::super::position::{Geometry, Position};
-        let row = |segment| Entry::of(segment).row;
-        let last = Geometry::<[u8; 100_000]>::locate(Position::new((1 << 52) - 1)).segment;
-        assert_eq!((row(last), row(last.next())), (ROWS - 1, ROWS));
-        let last = Geometry::<[u64; 7]>::locate(Position::new((1 << 59) - 10_000)).segment;
-        assert_eq!(row(last), ROWS - 1);
+        let end = |last| row_end(row_of(Geometry::<[u8; 100_000]>::locate(last).segment));
+        let last = Position::new((1 << 50) - 1);
+        assert!(end(last).is_some(), "eight slots a segment are the least");
+        assert_eq!(end(Position::new(1 << 52)), None, "such a row is not even asked for");
+        assert!((30..ROWS).contains(&row_of(SegmentNo::new(u64::MAX >> 2))));
         assert!(Directory::<u64>::new().pin_word(SegmentNo::new(1 << 50)).is_none());
     }
 
     #[test]
     fn pin_words_stand_behind_the_entries_on_cache_lines_of_their_own() {
         for row in 0..8 {
-            let len = row_len(row);
+            let len = row_end(row).unwrap();
             let first = allocate_row(len);
             let pins = pins_of(first, len);
             let (entries, pins_at) = (first.as_ptr().addr(), pins.addr());

@@ -132,15 +132,21 @@ impl<T> Geometry<T> {
     /// The place of `position`.
     #[inline(always)]
     pub(crate) const fn locate(position: Position) -> Place {
-        let p = position.0;
-        if p >= Self::FULL {
-            Place {
-                segment: SegmentNo((p >> Self::FULL_BITS) + Self::RAMP),
-                slot: (p & (Self::FULL - 1)) as usize,
-            }
-        } else {
-            Self::locate_in_ramp(p)
+        match Self::locate_behind_ramp(position) {
+            Some(place) => place,
+            None => Self::locate_in_ramp(position.0),
         }
+    }
+
+    /// The place of `position`, unless it lies in the ramp.
+    #[inline(always)]
+    pub(crate) const fn locate_behind_ramp(position: Position) -> Option<Place> {
+        let p = position.0;
+        if p < Self::FULL {
+            return None;
+        }
+        let segment = SegmentNo((p >> Self::FULL_BITS) + Self::RAMP);
+        Some(Place { segment, slot: (p & (Self::FULL - 1)) as usize })
     }
 
     const fn locate_in_ramp(p: u64) -> Place {
@@ -163,6 +169,15 @@ impl<T> Geometry<T> {
         } else {
             Self::FIRST << (n - 1)
         })
+    }
+
+    /// Whether the segment in which `from` lies ends at `to` or before.
+    #[inline(always)]
+    pub(crate) const fn is_segment_between(from: Position, to: Position) -> bool {
+        if from.0 >= Self::FULL {
+            return from.0 >> Self::FULL_BITS < to.0 >> Self::FULL_BITS;
+        }
+        to.0 >= Self::first(Self::locate_in_ramp(from.0).segment.next()).0
     }
 
     /// The number of slots of `segment`.

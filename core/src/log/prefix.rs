@@ -135,6 +135,12 @@ fn scan_segment<T, S>(
     border: Position,
     stop: Position,
 ) {
+    if *boundary == *next {
+        let slot = Geometry::<T>::locate(*next).slot;
+        let alone = pin.ready_alone(slot, border.min(stop).since(*next) as usize);
+        *next = next.plus(alone as u64);
+        *boundary = *next;
+    }
     while *next < border && (*next < stop || *boundary < *next) {
         let place = Geometry::<T>::locate(*next);
         let state = pin.state(place.slot);

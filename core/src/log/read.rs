@@ -25,15 +25,16 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::ptr::NonNull;
 
 use super::Log;
 use super::directory::Found;
-use super::pins::{Leave, Pinned};
+use super::pins::{Leave, PinWord, Pinned};
 use super::position::{Geometry, Position, SegmentNo};
 use super::prefix::Budget;
 use super::reclaim::Payer;
 use super::segment::{SegmentRef, SlotState};
-use crate::sync::Arc;
+use crate::sync::{Arc, SMALL};
 
 mod sealed {
     /// Handles always lead to one and the same log, which lives as long as they do.
@@ -91,6 +92,8 @@ pub(crate) struct SegmentPin<H: LogHandle> {
     handle: H,
     segment: SegmentNo,
     block: SegmentRef<H::Value>,
+    /// The word that the pin is counted in: of the handle's log, and as long-lived.
+    word: NonNull<PinWord>,
 }
 
 // SAFETY: the pin is a number in the log and the block is shared memory; using it from another
@@ -113,6 +116,25 @@ impl<H: LogHandle> SegmentPin<H> {
         unsafe { self.block.state(slot) }
     }
 
+    /// How many slots from `slot` on, of the next `count`, hold records that are published and no part of a
+    /// longer batch; or a few less.
+    #[inline]
+    pub(crate) fn ready_alone(&self, slot: usize, count: usize) -> usize {
+        /// So many are looked at with one jump.
+        const STRIDE: usize = if SMALL { 1 } else { 8 };
+        let mut ready = 0;
+        while count - ready >= STRIDE {
+            let first = slot + ready;
+            let are_alone = (first..first + STRIDE)
+                .fold(true, |all, slot| all & self.state(slot).is_ready_alone(self.segment));
+            if !are_alone {
+                break;
+            }
+            ready += STRIDE;
+        }
+        ready
+    }
+
     /// The value of a slot of this segment.
     ///
     /// # Safety
@@ -129,7 +151,9 @@ impl<H: LogHandle> SegmentPin<H> {
 impl<H: LogHandle> Drop for SegmentPin<H> {
     #[inline]
     fn drop(&mut self) {
-        self.handle.log().leave(self.segment);
+        // SAFETY: the handle keeps the log alive, and the log its pin words.
+        let word = unsafe { self.word.as_ref() };
+        self.handle.log().after_leaving(self.segment, word.unpin());
     }
 }
 
@@ -166,7 +190,10 @@ impl<T, S> Log<T, S> {
         }
         // Only now look for the block: it cannot be freed any more.
         match log.directory().find(segment) {
-            Found::Block(block) => Entered::Inside(SegmentPin { handle, segment, block }),
+            Found::Block(block) => {
+                let word = NonNull::from(word);
+                Entered::Inside(SegmentPin { handle, segment, block, word })
+            }
             Found::Nothing | Found::Tombstone => {
                 log.leave(segment);
                 Entered::NotYet
@@ -180,6 +207,7 @@ impl<T, S> Log<T, S> {
         }
     }
 
+    #[inline]
     fn after_leaving(&self, segment: SegmentNo, leave: Leave) {
         if leave == Leave::TryClaim {
             self.try_claim(segment, Payer::Caller);

@@ -110,11 +110,11 @@ impl<T, S> Log<T, S> {
     /// appends have not dropped yet what was given up before, or one of them would drop it all.
     pub(crate) fn keep_last(&self, count: u64) {
         let from = self.horizon().load();
-        let segment = Geometry::<T>::locate(from).segment;
         let due = self.watermark().load().minus(count);
-        if due < Geometry::<T>::first(segment.next()) || self.dying().is_half_full() {
+        if !Geometry::<T>::is_segment_between(from, due) || self.dying().is_half_full() {
             return;
         }
+        let segment = Geometry::<T>::locate(from).segment;
         let reach = SegmentNo::new(segment.get() + segments_per_step::<T>());
         let step = self.batch_start(due.min(Geometry::<T>::first(reach)));
         let to = if step > from {
@@ -239,7 +239,8 @@ impl<T, S> Log<T, S> {
 
     /// Drops up to `budget` values of dead segments.
     pub(crate) fn reap(&self, mut budget: usize) {
-        while budget > 0
+        while std::mem::needs_drop::<T>()
+            && budget > 0
             && let Some(block) = self.dying().take()
         {
             // SAFETY: whoever takes a block from the shelf owns it; it was put there dead.

@@ -67,6 +67,12 @@ impl SlotState {
         self.0 & !Self::GOES_ON == Self::ready(segment, Batch::Ends).0
     }
 
+    /// Whether the value of a slot of `segment` is published, and its batch ends with it.
+    #[inline(always)]
+    pub(crate) const fn is_ready_alone(self, segment: SegmentNo) -> bool {
+        self.0 == Self::ready(segment, Batch::Ends).0
+    }
+
     /// Whether the batch ends with this slot.
     #[inline(always)]
     pub(crate) const fn batch(self) -> Batch {

@@ -53,6 +53,12 @@ impl TailWord {
     pub(crate) const fn position(self) -> Position {
         Position::new(self.0 & NUMBER)
     }
+
+    /// The next position, if there is no news beside it.
+    #[inline(always)]
+    pub(crate) const fn without_news(self) -> Option<Position> {
+        if self.0 <= NUMBER { Some(Position::new(self.0)) } else { None }
+    }
 }
 
 /// The tail of a log.
