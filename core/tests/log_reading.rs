@@ -238,6 +238,25 @@ fn a_sealed_log_is_read_to_its_end_and_closed_behind_it() {
 }
 
 #[test]
+fn a_cursor_at_the_tail_sees_each_batch_wherever_it_begins_and_however_long_it_is() {
+    for length in [1, 2, 3, 7, 8, 9, 63, 64, 65, 200] {
+        let log = Log::<u64>::new();
+        let mut cursor = log.cursor(Position::ZERO);
+        let mut next = 0;
+        while next < 3_000 {
+            assert_eq!(cursor.next(), Ok(Next::Pending));
+            log.append_all(next..next + length).unwrap();
+            for number in next..next + length {
+                assert_eq!(cursor.next(), Ok(Next::Record(Position::new(number), &number)));
+            }
+            next += length;
+        }
+        log.seal(());
+        assert_eq!(cursor.next(), Ok(Next::Closed));
+    }
+}
+
+#[test]
 fn a_horizon_goes_back_to_where_a_batch_begins_however_many_segments_that_is() {
     for (before, length) in [(0, 30), (5, 100), (8, 8), (15, 2), (3, 4_096)] {
         let log = filled(before);

@@ -54,7 +54,7 @@ pub(crate) const CHORES_EVERY: u64 = if SMALL { 2 } else { 32 };
 const SCAN: u64 = 2 * CHORES_EVERY;
 /// How many values it drops at the least: more than die in between, so that none pile up. After a batch
 /// it is half as many again as the batch has.
-const DROPS: usize = CHORES_EVERY as usize + CHORES_EVERY as usize / 2;
+const DROPS: usize = CHORES_EVERY as usize + if SMALL { 1 } else { CHORES_EVERY as usize / 4 };
 
 /// The log takes no more records; the value comes back.
 #[derive(Clone, Copy, PartialEq, Eq)]

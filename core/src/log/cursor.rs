@@ -2,9 +2,10 @@
 //!
 //! # State
 //!
-//! A cursor holds its next position, the segment of the last record pinned, the watermark that it has
-//! seen last, and, once it has waited, one wait node. So an idle tailer costs nothing and holds
-//! exactly one segment; and polling at the tail is a look at two words.
+//! A cursor holds its next position, the segment of the last record pinned, the end of the prefix as it has
+//! seen it last, and, once it has waited, one wait node. So an idle tailer costs nothing and holds
+//! exactly one segment; and polling at the tail is a look at the next record's slot, which a writer has to
+//! hand over anyway. The tail itself belongs to the writers: each look at it would cost one of them a miss.
 //!
 //! # Who may do what
 //!
@@ -12,13 +13,14 @@
 //!
 //! # Orderings
 //!
-//! The cached watermark was acquired, so values below it are read without a look at their slots.
+//! The cached end was acquired, from the watermark or slot by slot, so values below it are read without
+//! another look at their slots.
 //!
 //! # Progress
 //!
 //! [`Cursor::next`] is wait-free below the watermark and lock-free at it. [`Cursor::wait`] blocks.
 //!
-//! Models: `share`, `wake`, `wake_overtaken`, `wake_two`, `wake_at_seal`, `cancelled_waiter`,
+//! Models: `share`, `poll`, `poll_batch`, `poll_sealed`, `wake`, `wake_overtaken`, `wake_two`, `wake_at_seal`, `cancelled_waiter`,
 //! `seal_read_to_the_end`, `hollow_cursor`.
 
 use std::fmt;
@@ -28,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use super::Log;
 use super::position::{Geometry, Position};
-use super::prefix::Budget;
+use super::prefix::{self, Budget};
 use super::read::{Chunk, Entered, LogHandle, SegmentPin, Trimmed};
 use super::waiters::WaitNode;
 use crate::sync::{Arc, Backoff, Parker};
@@ -78,7 +80,17 @@ pub struct Cursor<H: LogHandle> {
     node: Option<Arc<WaitNode>>,
     next: Position,
     visible: Position,
+    pace: Pace,
     handle: H,
+}
+
+/// What a cursor's last wait has shown of the log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// Nobody had to be woken.
+    Unknown,
+    /// An append woke it: others may follow at once.
+    Woken,
 }
 
 impl<T, S> Log<T, S> {
@@ -92,7 +104,8 @@ impl<H: LogHandle + Clone> Cursor<H> {
     /// A cursor whose next record is the one at `from`; with an `Arc<Log>` as the handle it shares
     /// ownership of the log.
     pub fn new(handle: H, from: Position) -> Self {
-        Self { pin: None, node: None, next: from, visible: Position::ZERO, handle }
+        let (visible, pace) = (Position::ZERO, Pace::Unknown);
+        Self { pin: None, node: None, next: from, visible, pace, handle }
     }
 
     /// The position of the next record.
@@ -122,7 +135,7 @@ impl<H: LogHandle + Clone> Cursor<H> {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend from itself")]
     pub fn next(&mut self) -> Result<Next<'_, H::Value>, Trimmed> {
-        if self.next >= self.visible && !self.look() {
+        if self.next >= self.visible && !self.peek() {
             return Ok(self.nothing());
         }
         let place = Geometry::<H::Value>::locate(self.next);
@@ -132,8 +145,8 @@ impl<H: LogHandle + Clone> Cursor<H> {
         let position = self.next;
         self.next = position.plus(1);
         match &self.pin {
-            // SAFETY: the position is below the watermark, which `look` acquired; and it is not before
-            // the one that was retained when the segment was entered.
+            // SAFETY: the position is published, which `peek` has seen; and it is not before the one that
+            // was retained when the segment was entered.
             Some(pin) => Ok(Next::Record(position, unsafe { pin.value(place.slot) })),
             None => unreachable!("entering a segment leaves it pinned"),
         }
@@ -162,19 +175,40 @@ impl<H: LogHandle + Clone> Cursor<H> {
         Ok(chunk)
     }
 
-    /// Looks whether there is a next record.
+    /// Looks whether there is a next record: at its slot, if the cursor is inside that segment.
+    #[inline]
+    fn peek(&mut self) -> bool {
+        if self.next == self.visible
+            && let Some(pin) = &self.pin
+            && let place = Geometry::<H::Value>::locate(self.next)
+            && place.segment == pin.segment()
+        {
+            if !pin.state(place.slot).is_ready(place.segment) {
+                return false;
+            }
+            self.visible = prefix::boundary_inside(pin, self.next);
+        }
+        // At the border, and in a batch that crosses it, the whole log must be looked at.
+        self.next < self.visible || self.look()
+    }
+
+    /// Looks whether there is a next record, by all that writers have reserved.
     #[inline]
     fn look(&mut self) -> bool {
         self.visible = self.handle.log().advance(Budget::All);
         self.next < self.visible
     }
 
-    #[cold]
     fn nothing(&self) -> Next<'_, H::Value> {
-        match self.handle.log().sealed_end() {
-            Some(end) if self.next >= end => Next::Closed,
-            _ => Next::Pending,
+        let log = self.handle.log();
+        // The tail is the writers' own line while nobody thinks of sealing.
+        if log.sealing().has_begun()
+            && let Some(end) = log.sealed_end()
+            && self.next >= end
+        {
+            return Next::Closed;
         }
+        Next::Pending
     }
 
     #[cold]
@@ -221,19 +255,31 @@ impl<H: LogHandle + Clone> Cursor<H> {
 
     /// Waits for the next record, at the longest for `limit` (`None`: as long as it takes).
     ///
+    /// Waking a thread costs an append a microsecond or more. So who was woken by one and has caught up
+    /// since naps for some tens of microseconds, and only if still nothing has come asks to be woken again: under
+    /// load a record may be seen that much later, and hardly any append pays.
+    ///
     /// # Progress
     ///
     /// Blocks the thread.
     pub fn wait(&mut self, limit: Option<Duration>) -> WaitOutcome {
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         let parker = Parker::new();
+        if std::mem::replace(&mut self.pace, Pace::Unknown) == Pace::Woken
+            && self.look_for_news().is_none()
+        {
+            parker.park(Some(limit.map_or(NAPS.0, |limit| limit.min(NAPS.0))));
+        }
         let backoff = Backoff::new();
         let mut nap = NAPS.0;
         loop {
             let step = match self.prepare_to_sleep(parker.waker()) {
                 Sleep::No(Ready::Readable) => return WaitOutcome::Readable,
                 Sleep::No(Ready::Closed) => return WaitOutcome::Closed,
-                Sleep::UntilWoken => None,
+                Sleep::UntilWoken => {
+                    self.pace = Pace::Woken;
+                    None
+                }
                 Sleep::InSteps if !backoff.is_completed() => {
                     backoff.snooze();
                     continue;
@@ -246,6 +292,7 @@ impl<H: LogHandle + Clone> Cursor<H> {
             };
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
+                self.pace = Pace::Unknown;
                 return WaitOutcome::TimedOut;
             }
             parker.park(match (step, left) {

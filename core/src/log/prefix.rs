@@ -34,7 +34,7 @@
 
 use super::Log;
 use super::position::{Geometry, Position};
-use super::read::{Entered, SegmentPin};
+use super::read::{Entered, LogHandle, SegmentPin};
 use super::segment::Batch;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -68,6 +68,9 @@ pub(crate) enum Budget {
     /// About so many slots: it goes on to the end of a batch.
     About(u64),
 }
+
+/// How many slots a reader at the tail looks at before it reads them.
+const LOOK_AHEAD: u64 = 64;
 
 /// How a scan ended.
 enum Scan {
@@ -126,23 +129,32 @@ impl<T, S> Log<T, S> {
     }
 }
 
+/// How far the log is published behind `from`, up to which the caller knows it to be, as far as the segment
+/// tells that the caller is inside. The shared watermark stays where it is.
+pub(crate) fn boundary_inside<H: LogHandle>(pin: &SegmentPin<H>, from: Position) -> Position {
+    let (mut next, mut boundary) = (from, from);
+    let border = Geometry::<H::Value>::first(pin.segment().next());
+    scan_segment(pin, &mut next, &mut boundary, border, from.plus(LOOK_AHEAD));
+    boundary
+}
+
 /// Moves `next` over the ready slots of one segment up to `border`, and `boundary` over the batches
 /// that end there; stops at `stop` as soon as no batch is open.
-fn scan_segment<T, S>(
-    pin: &SegmentPin<&Log<T, S>>,
+fn scan_segment<H: LogHandle>(
+    pin: &SegmentPin<H>,
     next: &mut Position,
     boundary: &mut Position,
     border: Position,
     stop: Position,
 ) {
     if *boundary == *next {
-        let slot = Geometry::<T>::locate(*next).slot;
+        let slot = Geometry::<H::Value>::locate(*next).slot;
         let alone = pin.ready_alone(slot, border.min(stop).since(*next) as usize);
         *next = next.plus(alone as u64);
         *boundary = *next;
     }
     while *next < border && (*next < stop || *boundary < *next) {
-        let place = Geometry::<T>::locate(*next);
+        let place = Geometry::<H::Value>::locate(*next);
         let state = pin.state(place.slot);
         if !state.is_ready(place.segment) {
             return;

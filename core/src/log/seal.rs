@@ -42,7 +42,8 @@ use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Where a sealed log ends and what comes after it.
 pub(crate) struct Seal<S> {
-    /// The highest tail that a sealer has tried to seal: the exact end once SEALED is set.
+    /// One more than the highest tail that a sealer has tried to seal, which is the exact end once SEALED
+    /// is set; 0 while nobody has tried.
     end: AtomicU64,
     successor: AtomicPtr<S>,
 }
@@ -81,13 +82,20 @@ impl<S> Seal<S> {
     /// The exact end, if the caller has seen SEALED.
     fn end(&self) -> Position {
         // Relaxed: seeing SEALED (Acquire) means that the raise of `end` happened before.
-        Position::new(self.end.load(Ordering::Relaxed))
+        Position::new(self.end.load(Ordering::Relaxed) - 1)
+    }
+
+    /// Whether somebody has begun to seal; seen by everybody who has learned that the log is sealed.
+    #[inline]
+    pub(crate) fn has_begun(&self) -> bool {
+        // Relaxed: whoever finds that it has begun looks at the tail.
+        self.end.load(Ordering::Relaxed) != 0
     }
 
     fn raise_end(&self, to: Position) {
         // Relaxed: published by the CAS of the tail. A maximum, so that a slow sealer with an older
         // tail in hand does not lower what a faster one has raised.
-        self.end.fetch_max(to.get(), Ordering::Relaxed);
+        self.end.fetch_max(to.get() + 1, Ordering::Relaxed);
     }
 
     fn successor(&self) -> Option<&S> {

@@ -13,6 +13,7 @@ const TESTS: &[(&str, usize)] = &[
     ("hollow", 4),
     ("install", 6),
     ("ledger", 3),
+    ("poll", 3),
     ("prefix", 5),
     ("publish", 2),
     ("recycle", 4),

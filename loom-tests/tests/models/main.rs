@@ -11,6 +11,7 @@ mod harness;
 mod hollow;
 mod install;
 mod ledger;
+mod poll;
 mod prefix;
 mod publish;
 mod recycle;
