@@ -209,16 +209,17 @@ impl<T, S> Log<T, S> {
             let Place { segment, slot } = Geometry::<T>::locate(next.minus(1));
             let block = self.block_for_writing(segment);
             let start = Geometry::<T>::first(segment).max(first);
-            for slot in (slot + 1 - next.since(start) as usize..=slot).rev() {
-                next = next.minus(1);
+            let (values, len) = (start.since(first) as usize, next.since(start) as usize);
+            for n in (0..len).rev() {
                 // SAFETY: the value is one of the batch, moved once. The positions are ours alone, and
                 // each lives in this slot of this block.
                 unsafe {
-                    let value = source.add(next.since(first) as usize).read();
-                    block.publish(segment, slot, value, batch);
+                    let value = source.add(values + n).read();
+                    block.publish(segment, slot + 1 - len + n, value, batch);
                 }
                 batch = Batch::GoesOn;
             }
+            next = start;
         }
         self.after_publishing(before, count);
         Ok(first..end)

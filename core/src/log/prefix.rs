@@ -147,16 +147,17 @@ fn scan_segment<H: LogHandle>(
     border: Position,
     stop: Position,
 ) {
+    let segment = pin.segment();
+    let first = Geometry::<H::Value>::first(segment);
     if *boundary == *next {
-        let slot = Geometry::<H::Value>::locate(*next).slot;
-        let alone = pin.ready_alone(slot, border.min(stop).since(*next) as usize);
+        let most = border.min(stop).since(*next) as usize;
+        let alone = pin.ready_alone(next.since(first) as usize, most);
         *next = next.plus(alone as u64);
         *boundary = *next;
     }
     while *next < border && (*next < stop || *boundary < *next) {
-        let place = Geometry::<H::Value>::locate(*next);
-        let state = pin.state(place.slot);
-        if !state.is_ready(place.segment) {
+        let state = pin.state(next.since(first) as usize);
+        if !state.is_ready(segment) {
             return;
         }
         *next = next.plus(1);
