@@ -27,8 +27,11 @@ pub enum Floor {
     XaddApart,
     /// Adding to a shared number, and writing a record to the slot that it names, in mapped memory.
     XaddStore,
-    /// `Vec::push` into memory that is mapped: by one thread, without any other.
+    /// `Vec::push` into memory that is mapped, of as many records as a log with retention keeps, over and over: by
+    /// one thread, without any other.
     Push,
+    /// `Vec::push` into memory that is mapped, of all records.
+    PushAll,
     /// `Vec::push` into memory that the system has yet to give.
     PushFresh,
     /// Reading a slice in order.
@@ -49,11 +52,12 @@ pub enum Floor {
 
 impl Floor {
     /// All of them, with what they are called.
-    pub const ALL: [(Self, &str); 12] = [
+    pub const ALL: [(Self, &str); 13] = [
         (Self::Xadd, "floor: xadd"),
         (Self::XaddApart, "floor: xadd, own lines"),
         (Self::XaddStore, "floor: xadd + store"),
         (Self::Push, "floor: Vec push, mapped"),
+        (Self::PushAll, "floor: Vec push, mapped, all kept"),
         (Self::PushFresh, "floor: Vec push, fresh"),
         (Self::Slice, "floor: slice iteration"),
         (Self::SlicePick, "floor: slice, random"),
@@ -84,7 +88,7 @@ impl Floor {
             Work::Append if scenario.memory == Memory::Fresh => vec![Self::PushFresh, Self::Push],
             Work::Append if scenario.writers > 1 => vec![Self::XaddStore, Self::Xadd],
             Work::Append if scenario.batch > 1 || scenario.payload.bytes() > 64 => {
-                vec![Self::Push, Self::XaddStore]
+                vec![Self::Push, Self::XaddStore, Self::PushAll]
             }
             Work::Append => vec![Self::XaddStore, Self::Push],
             Work::Scan | Work::GetRecords => vec![Self::Slice],
@@ -127,8 +131,8 @@ impl Floor {
 
     /// Whether it writes or reads records.
     fn is_of_records(self) -> bool {
-        use Floor::{Push, PushFresh, Slice, SlicePick, XaddStore};
-        matches!(self, XaddStore | Push | PushFresh | Slice | SlicePick)
+        use Floor::{Push, PushAll, PushFresh, Slice, SlicePick, XaddStore};
+        matches!(self, XaddStore | Push | PushAll | PushFresh | Slice | SlicePick)
     }
 
     fn records<T: Payload>(self, scenario: &Scenario) -> Result<Outcome, Refusal> {
@@ -150,6 +154,13 @@ impl Floor {
                 let mould = T::mould();
                 let mut records = Vec::with_capacity(ring);
                 records.extend((0..ring as u64).map(|number| T::make(&mould, number)));
+                records.clear();
+                push_round::<T>(records, mould, scenario.batch as u64)
+            }),
+            Self::PushAll => timed(scenario, operations, |_| {
+                let mould = T::mould();
+                let mut records = Vec::with_capacity(operations as usize + 1);
+                records.extend((0..operations).map(|number| T::make(&mould, number)));
                 records.clear();
                 push_round::<T>(records, mould, scenario.batch as u64)
             }),
