@@ -2,6 +2,7 @@
 
 mod disruptor;
 mod locked;
+mod provisioned;
 mod queues;
 mod replaced;
 mod streamcore;
@@ -9,6 +10,7 @@ mod vectors;
 
 pub use self::disruptor::Disruptor;
 pub use locked::{ParkingMutex, ParkingRwLock, StdMutex, StdRwLock};
+pub use provisioned::StreamcoreProvisioned;
 pub use queues::{Channel, Queue};
 pub use replaced::Replaced;
 pub use streamcore::{Streamcore, StreamcoreKept};

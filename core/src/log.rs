@@ -28,6 +28,7 @@ mod log;
 mod pins;
 mod position;
 mod prefix;
+mod provision;
 mod read;
 mod reclaim;
 mod retain;

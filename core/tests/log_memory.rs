@@ -128,6 +128,27 @@ fn readers_allocate_nothing() {
 }
 
 #[test]
+fn appends_take_the_memory_that_was_made_ready() {
+    assert_eq!(Log::<Record>::new().provision(), 0, "nobody has asked for it");
+    let log = Log::<Record>::with_options(LogOptions::new().provisioned());
+    append(&log, [0; 7], 2_000);
+    let blocks = log.stats().blocks;
+    let (made, _, bytes) = counted(|| log.provision());
+    assert_eq!((made, log.provision(), log.stats().spares), (64, 0, 64));
+    assert_eq!(log.stats().blocks, blocks + 64);
+    assert!(bytes >= 64 * 64 * 1024, "{bytes} for 64 segments");
+    let (_, _, taken) = counted(|| append(&log, [1; 7], 60 * 1_024));
+    assert!(taken < 16 * 1_024, "{taken} bytes, and memory was ready");
+    assert_eq!((log.stats().spares, log.provision()), (4, 60));
+    let (_, _, shrunk) = counted(|| log.shrink());
+    assert_eq!((shrunk <= -64 * 64 * 1_024, log.stats().spares), (true, 0));
+    assert_eq!(log.provision(), 64);
+    log.seal(());
+    assert_eq!((log.provision(), log.stats().spares), (0, 0));
+    assert_eq!(log.snapshot().len(), 2_000 + 60 * 1_024);
+}
+
+#[test]
 fn what_is_trimmed_is_given_back() {
     let (log, _, _) = counted(Log::<Record>::new);
     let (_, _, filled) = counted(|| append(&log, [0; 7], 500_000));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::contender::{Ability, Contender, Lack, Refusal, abilities};
 use crate::contenders::{
     AppendOnly, Boxcar, Channel, Disruptor, Orx, ParkingMutex, ParkingRwLock, Queue, Replaced,
-    StdMutex, StdRwLock, Streamcore, StreamcoreKept,
+    StdMutex, StdRwLock, Streamcore, StreamcoreKept, StreamcoreProvisioned,
 };
 use crate::measure::floors::Floor;
 use crate::measure::{Measurement, STORES, measure_log, measure_store};
@@ -54,6 +54,7 @@ impl Registry {
         Self::empty()
             .with::<Streamcore>()
             .with::<StreamcoreKept>()
+            .with::<StreamcoreProvisioned>()
             .with::<StdMutex>()
             .with::<StdRwLock>()
             .with::<ParkingMutex>()

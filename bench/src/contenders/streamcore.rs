@@ -103,7 +103,7 @@ impl Contender for StreamcoreKept {
     }
 }
 
-struct Writer<'a, T>(&'a Log<T>);
+pub(super) struct Writer<'a, T>(pub(super) &'a Log<T>);
 
 impl<T> Append<T> for Writer<'_, T> {
     #[inline(always)]
@@ -145,7 +145,7 @@ fn drain<T: Payload>(cursor: &mut Cursor<&Log<T>>, seen: &mut Seen) {
     }
 }
 
-fn scanner<T: Payload>(log: &Log<T>) -> impl FnMut(&mut Seen) {
+pub(super) fn scanner<T: Payload>(log: &Log<T>) -> impl FnMut(&mut Seen) {
     move |seen| {
         let snapshot = log.snapshot();
         let mut from = snapshot.start();

@@ -13,6 +13,7 @@ use std::num::NonZeroU64;
 use super::directory::Directory;
 use super::position::{Geometry, Position};
 use super::prefix::Watermark;
+use super::provision::Provisions;
 use super::reclaim::Horizon;
 use super::seal::Seal;
 use super::segment::SegmentRef;
@@ -37,6 +38,7 @@ pub struct Log<T, S = ()> {
     wait_list: WaitList,
     spares: Shelf<T, 2>,
     dying: Shelf<T, 4>,
+    provisions: Option<Box<Provisions<T>>>,
     retained: Option<NonZeroU64>,
     blocks: AtomicU64,
     panics: AtomicU64,
@@ -61,6 +63,7 @@ unsafe impl<T: Send + Sync, S: Send + Sync> Sync for Log<T, S> {}
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogOptions {
     retained: Option<NonZeroU64>,
+    pub(crate) is_provisioned: bool,
 }
 
 impl LogOptions {
@@ -122,6 +125,7 @@ impl<T, S> Log<T, S> {
             wait_list: WaitList::new(),
             spares: Shelf::new(),
             dying: Shelf::new(),
+            provisions: options.is_provisioned.then(Box::default),
             retained: options.retained,
             blocks: AtomicU64::new(0),
             panics: AtomicU64::new(0),
@@ -168,7 +172,7 @@ impl<T, S> Log<T, S> {
             trimmed: trimmed.get(),
             // Relaxed: numbers to look at.
             blocks: self.blocks.load(Ordering::Relaxed),
-            spares: self.spares.len(),
+            spares: self.spares.len() + self.provisions().map_or(0, Shelf::len),
             dying: self.dying.len(),
             pins,
             has_waiters: !self.wait_list.is_empty(),
@@ -223,6 +227,10 @@ impl<T, S> Log<T, S> {
         &self.spares
     }
 
+    pub(crate) fn provisions(&self) -> Option<&Provisions<T>> {
+        self.provisions.as_deref()
+    }
+
     pub(crate) fn dying(&self) -> &Shelf<T, 4> {
         &self.dying
     }
@@ -267,7 +275,7 @@ impl<T, S> Drop for Log<T, S> {
                 block.free(Geometry::<T>::slots(block.former_number()));
             }
         }
-        while let Some(block) = self.spares.take() {
+        while let Some(block) = self.spares.take().or_else(|| self.provisions()?.take()) {
             // SAFETY: spares are empty, of full size, and belong to whoever takes them.
             unsafe { block.free(1 << Geometry::<T>::FULL_BITS) };
         }

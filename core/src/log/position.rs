@@ -192,6 +192,11 @@ impl<T> Geometry<T> {
         }) as usize
     }
 
+    /// The first segment behind the ramp.
+    pub(crate) const fn first_full() -> SegmentNo {
+        Self::locate(Position(Self::FULL)).segment
+    }
+
     /// Whether `segment` has the full size: only such segments are recycled.
     pub(crate) const fn is_full_size(segment: SegmentNo) -> bool {
         Self::slots(segment) == Self::FULL as usize

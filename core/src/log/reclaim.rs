@@ -291,7 +291,7 @@ impl<T, S> Log<T, S> {
     /// A block for `segment`: an empty spare or fresh memory.
     pub(crate) fn obtain_block(&self, segment: SegmentNo) -> SegmentRef<T> {
         if Geometry::<T>::is_full_size(segment)
-            && let Some(spare) = self.spares().take()
+            && let Some(spare) = self.spares().take().or_else(|| self.provisions()?.take())
         {
             // SAFETY: whoever takes a block from the shelf owns it.
             unsafe { spare.renew_life() };
@@ -310,15 +310,14 @@ impl<T, S> Log<T, S> {
 
     /// Gives the spares' memory back.
     pub(crate) fn free_spares(&self) {
-        while let Some(spare) = self.spares().take() {
+        while let Some(spare) = self.spares().take().or_else(|| self.provisions()?.take()) {
             self.free_spare(spare);
         }
     }
 
-    fn free_spare(&self, spare: SegmentRef<T>) {
-        // Spares are of full size, like the segment that begins behind one full segment's worth.
-        let full = Geometry::<T>::locate(Position::new(1 << Geometry::<T>::FULL_BITS)).segment;
-        self.free_block(spare, full);
+    /// Gives the memory of an empty block of full size back that is the caller's own.
+    pub(crate) fn free_spare(&self, spare: SegmentRef<T>) {
+        self.free_block(spare, Geometry::<T>::first_full());
     }
 
     /// Gives back what lies on the shelves of a sealed log. Who has a block in hand that belongs there
@@ -326,6 +325,9 @@ impl<T, S> Log<T, S> {
     pub(crate) fn close_shelves(&self) {
         self.dying().close(|block| self.drop_all(block));
         self.spares().close(|spare| self.free_spare(spare));
+        if let Some(provisions) = self.provisions() {
+            provisions.close(|spare| self.free_spare(spare));
+        }
     }
 }
 

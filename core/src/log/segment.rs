@@ -34,7 +34,7 @@ use std::ptr::NonNull;
 
 use super::position::{Geometry, SegmentNo};
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{self, Life, UnsafeCell, Zeroable};
+use crate::sync::{self, Life, SMALL, UnsafeCell, Zeroable};
 
 /// What a slot's state says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,6 +156,21 @@ impl<T> SegmentRef<T> {
             header.write(Header { life: Life::begin(), progress: UnsafeCell::new(empty) });
             sync::init_zeroed(block.add(Self::SLOTS_OFFSET).cast::<Slot<T>>(), slots);
             Self::from_raw(NonNull::new_unchecked(header))
+        }
+    }
+
+    /// Touches each page of a fresh block, so that the system gives them all now.
+    ///
+    /// # Safety
+    /// The block is fresh from [`SegmentRef::allocate`] with as many slots, and the caller alone knows it.
+    pub(crate) unsafe fn touch(self, slots: usize) {
+        const PAGE: usize = 4096;
+        // The models' memory is no memory.
+        if !SMALL {
+            for at in (0..Self::layout(slots).size()).step_by(PAGE).skip(1) {
+                // SAFETY: inside of the block and behind its header; slots are zeroed, and stay so.
+                unsafe { self.0.as_ptr().cast::<u8>().add(at).write_volatile(0) };
+            }
         }
     }
 

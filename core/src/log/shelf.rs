@@ -48,6 +48,12 @@ pub(crate) struct Shelf<T, const PLACES: usize> {
     values: PhantomData<*mut T>,
 }
 
+impl<T, const PLACES: usize> Default for Shelf<T, PLACES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T, const PLACES: usize> Shelf<T, PLACES> {
     pub(crate) fn new() -> Self {
         Self {

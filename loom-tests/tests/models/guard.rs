@@ -15,6 +15,7 @@ const TESTS: &[(&str, usize)] = &[
     ("ledger", 3),
     ("poll", 3),
     ("prefix", 5),
+    ("provision", 2),
     ("publish", 2),
     ("recycle", 4),
     ("retain", 1),

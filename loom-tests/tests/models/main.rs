@@ -13,6 +13,7 @@ mod install;
 mod ledger;
 mod poll;
 mod prefix;
+mod provision;
 mod publish;
 mod recycle;
 mod retain;
