@@ -38,6 +38,13 @@
 //! below it. A scan that starts from a watermark raised by another thread has acquired that one, so
 //! the chain has no gap. Models: `publish`, `share`.
 //!
+//! **A cursor may look at a slot alone.** It has an end of its own, up to which it knows the log to be published,
+//! and is inside the segment. From there it moves over ready slots to the end of a batch, and has acquired each of
+//! them. The watermark stays, so nobody else learns of it; but a snapshot that is taken afterwards scans the same
+//! slots, which are ready, and at least as many reserved ones. Where a batch goes on in the next segment, and at the
+//! border, it asks for the whole prefix. That the log is sealed it asks only if a sealer has raised `end`,
+//! which comes before SEALED. Models: `poll`, `poll_batch`, `poll_sealed`.
+//!
 //! **Immutable.** A slot is written once per segment number, before its state says so. Memory comes
 //! back under another number only after the claim.
 //!
