@@ -78,8 +78,9 @@ pub fn one_way() -> f64 {
                 _ => {}
             }
             spins += 1;
-            // The other thread may wait for this very core.
-            if spins.is_multiple_of(10_000) {
+            // The other thread may wait for this very core. Soon, so that the system has the time to move one of them
+            // while chunks are counted; but not before a line has come from afar.
+            if spins.is_multiple_of(400) {
                 std::thread::yield_now()
             } else {
                 std::hint::spin_loop()
