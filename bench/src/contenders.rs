@@ -1,6 +1,10 @@
 //! The contenders that come with the harness: one file per family.
+//!
+//! Lanes and combining are prototypes of arrangements that are said to scale further; `bench/SCALING.md` says how far.
 
+mod combining;
 mod disruptor;
+mod lanes;
 mod locked;
 mod provisioned;
 mod queues;
@@ -9,6 +13,8 @@ mod streamcore;
 mod vectors;
 
 pub use self::disruptor::Disruptor;
+pub use combining::Combining;
+pub use lanes::Lanes;
 pub use locked::{ParkingMutex, ParkingRwLock, StdMutex, StdRwLock};
 pub use provisioned::StreamcoreProvisioned;
 pub use queues::{Channel, Queue};

@@ -16,6 +16,8 @@ pub fn time(ns: f64) -> String {
 /// A ratio.
 pub fn times(ratio: f64) -> String {
     match ratio {
+        ratio if ratio < 0.0095 => format!("{ratio:.4}x"),
+        ratio if ratio < 0.095 => format!("{ratio:.3}x"),
         ratio if ratio < 9.95 => format!("{ratio:.2}x"),
         ratio if ratio < 99.5 => format!("{ratio:.1}x"),
         ratio => format!("{}x", thousands(ratio.round() as u64)),

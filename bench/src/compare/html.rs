@@ -56,8 +56,9 @@ pub fn report(run: &Run, summaries: &[Summary], changes: Option<&[Change]>) -> S
                             p { "How many times the floor each takes: the least that any design must do on this \
                                 machine, measured beside it. "
                                 span.key.c0 { "●" } " streamcore, with its interval; "
+                                span.key.c12 { "●" } " the same in another setting; "
                                 span.key.peer { "●" } " others (their names show under the pointer)." }
-                            (overview(&with_ratios))
+                            div.plot { (overview(&with_ratios)) }
                         }
                     }
                     (by_threads(summaries))
@@ -114,7 +115,7 @@ fn by_threads(summaries: &[Summary]) -> Markup {
                 @for group in groups {
                     figure {
                         figcaption { (group[0].scenario.payload) }
-                        (threads(&group))
+                        div.plot { (threads(&group)) }
                     }
                 }
             }
@@ -141,12 +142,12 @@ fn scenario(summary: &Summary) -> Markup {
                     " " (summary.dropped) " of " (summary.samples) " measurements were dropped."
                 }
             }
-            (bars(summary))
-            @if scenario.is_latency() { (percentiles(summary)) }
+            div.plot { (bars(summary)) }
+            @if scenario.is_latency() { div.plot { (percentiles(summary)) } }
             details {
                 summary { "Figures" }
                 (figures(summary))
-                @for line in summary.rows.iter().flat_map(distances) { p.note { (line) } }
+                ul.facts { @for line in summary.rows.iter().flat_map(distances) { li { (line) } } }
             }
             @if !summary.refused.is_empty() {
                 p.refused { "Not compared — "

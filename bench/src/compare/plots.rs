@@ -56,7 +56,17 @@ impl Scale {
         };
         if self.is_log {
             let all = steps(&[1.0, 2.0, 5.0]);
-            return if all.len() <= 8 { all } else { steps(&[1.0]) };
+            if all.len() <= 8 {
+                return all;
+            }
+            let tens = steps(&[1.0]);
+            if tens.len() <= 7 {
+                return tens;
+            }
+            // Every second or third power, and 1 among them.
+            let every = tens.len().div_ceil(7) as i32;
+            let is_kept = |value: &f64| (value.log10().round() as i32).rem_euclid(every) == 0;
+            return tens.into_iter().filter(is_kept).collect();
         }
         let rough = self.to / 5.0;
         let power = 10f64.powf(rough.log10().floor());
@@ -82,6 +92,9 @@ pub fn colour(contender: &str) -> String {
         "disruptor",
         "replaced design",
         "streamcore, all kept",
+        "", // for who is not known here
+        "lanes",
+        "combining",
     ];
     match known.iter().position(|name| *name == contender) {
         Some(number) => format!("c{number}"),
@@ -113,7 +126,9 @@ pub fn bars(summary: &Summary) -> Markup {
             aria-label=(format!("Bars: {}", summary.scenario)) {
             @for tick in scale.ticks() {
                 line.grid x1=(scale.at(tick)) x2=(scale.at(tick)) y1=(top) y2=(bottom) {}
-                text.tick x=(scale.at(tick)) y=(bottom + 18.0) text-anchor="middle" { (time(tick)) }
+                text.tick x=(scale.at(tick)) y=(bottom + 18.0) text-anchor="middle" {
+                    @if tick == 0.0 { "0" } @else { (time(tick)) }
+                }
             }
             @for (number, row) in rows.iter().enumerate() {
                 @let y = top + step * number as f64;
@@ -292,7 +307,11 @@ pub fn overview(summaries: &[&Summary]) -> Markup {
             @for tick in scale.ticks() {
                 line.grid x1=(scale.at(tick)) x2=(scale.at(tick)) y1=(top - 6.0) y2=(bottom) {}
                 text.tick x=(scale.at(tick)) y=(top - 12.0) text-anchor="middle" {
-                    @if tick < 1000.0 { (tick) "x" } @else { (tick / 1000.0) ",000x" }
+                    (match tick {
+                        ..1e3 => format!("{tick}x"),
+                        ..1e6 => format!("{},000x", tick / 1e3),
+                        _ => format!("{} million x", tick / 1e6),
+                    })
                 }
             }
             line.floor-line x1=(scale.at(1.0)) x2=(scale.at(1.0)) y1=(top - 6.0) y2=(bottom) {}
@@ -301,7 +320,7 @@ pub fn overview(summaries: &[&Summary]) -> Markup {
                 text.name x=(left - 14.0) y=(y + 4.5) text-anchor="end" { (summary.scenario) }
                 @for row in on_top(&summary.rows) {
                     @if let Some(ratio) = &row.to_floor {
-                        g class=(if row.is_ours() { "c0" } else { "peer" }) {
+                        g class=(if row.is_ours() { colour(&row.contender) } else { "peer".into() }) {
                             title { (row.contender) ": " (times_within(ratio)) " the floor" }
                             @if row.is_ours() {
                                 path.whisker d=(format!("M{} {y}H{}", scale.at(ratio.low), scale.at(ratio.high))) {}

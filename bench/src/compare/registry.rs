@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::contender::{Ability, Contender, Lack, Refusal, abilities};
 use crate::contenders::{
-    AppendOnly, Boxcar, Channel, Disruptor, Orx, ParkingMutex, ParkingRwLock, Queue, Replaced,
-    StdMutex, StdRwLock, Streamcore, StreamcoreKept, StreamcoreProvisioned,
+    AppendOnly, Boxcar, Channel, Combining, Disruptor, Lanes, Orx, ParkingMutex, ParkingRwLock,
+    Queue, Replaced, StdMutex, StdRwLock, Streamcore, StreamcoreKept, StreamcoreProvisioned,
 };
 use crate::measure::floors::Floor;
 use crate::measure::{Measurement, STORES, measure_log, measure_store};
-use crate::scenario::{Scenario, Work};
+use crate::scenario::{PayloadKind, Scenario, Work};
 
 /// The contenders of a run.
 pub struct Registry {
@@ -19,6 +19,7 @@ pub struct Registry {
 struct Entry {
     name: &'static str,
     about: &'static str,
+    is_prototype: bool,
     abilities: fn() -> Vec<Ability>,
     measure: fn(&Scenario) -> Result<Measurement, Refusal>,
 }
@@ -66,6 +67,8 @@ impl Registry {
             .with::<Channel>()
             .with::<Disruptor>()
             .with::<Replaced>()
+            .with_prototype::<Lanes>()
+            .with_prototype::<Combining>()
     }
 
     /// And another one, which takes the place of one of the same name.
@@ -75,10 +78,30 @@ impl Registry {
         self.logs.push(Entry {
             name: C::NAME,
             about: C::ABOUT,
+            is_prototype: false,
             abilities: abilities::<C>,
             measure: measure_log::<C>,
         });
         self
+    }
+
+    /// And another one, which is there to show what an arrangement would gain: it takes part where several
+    /// writers append to one log and nothing else is going on, and elsewhere when it is named.
+    #[must_use]
+    pub fn with_prototype<C: Contender>(self) -> Self {
+        let mut registry = self.with::<C>();
+        if let Some(added) = registry.logs.last_mut() {
+            added.is_prototype = true;
+        }
+        registry
+    }
+
+    /// Whether a contender takes part in a scenario only if it is named.
+    #[must_use]
+    pub fn must_be_named(&self, name: &str, scenario: &Scenario) -> bool {
+        let is_prototype = self.logs.iter().any(|entry| entry.name == name && entry.is_prototype);
+        let usual = Scenario::append(PayloadKind::B64).writers(scenario.writers);
+        is_prototype && (scenario.writers == 1 || *scenario != usual)
     }
 
     /// Who can take part in a scenario; floors first.

@@ -156,8 +156,8 @@ fn measure_apart(program: &Path, contender: &str, scenario: &Scenario) -> Answer
 pub struct Plan {
     /// What is measured.
     pub scenarios: Vec<Scenario>,
-    /// Names of contenders, or parts of names; nobody is left out if there are none. Floors always take part,
-    /// and so does streamcore, which all are compared with.
+    /// Names of contenders, or parts of names; if there are none, only prototypes are left out, of most scenarios.
+    /// Floors always take part, and so does streamcore, which all are compared with.
     pub contenders: Vec<String>,
     /// How often.
     pub rounds: usize,
@@ -168,11 +168,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn takes_part(&self, name: &str) -> bool {
+    fn takes_part(&self, registry: &Registry, name: &str, scenario: &Scenario) -> bool {
         let is_given = name.starts_with("floor:")
             || [super::registry::BASE, super::registry::STORE_BASE].contains(&name);
         let is_named = |part: &String| name.to_lowercase().contains(&part.to_lowercase());
-        is_given || self.contenders.is_empty() || self.contenders.iter().any(is_named)
+        let is_unasked = self.contenders.is_empty() && !registry.must_be_named(name, scenario);
+        is_given || is_unasked || self.contenders.iter().any(is_named)
     }
 
     /// Measures all.
@@ -223,7 +224,8 @@ impl Plan {
     }
 
     fn cells(&self, registry: &Registry, scenario: &Scenario) -> Vec<Cell> {
-        let names = registry.names(scenario).into_iter().filter(|name| self.takes_part(name));
+        let takes_part = |name: &&str| self.takes_part(registry, name, scenario);
+        let names = registry.names(scenario).into_iter().filter(takes_part);
         let cell = |name: &str| Cell {
             scenario: scenario.clone(),
             contender: name.into(),

@@ -118,12 +118,12 @@ impl<T> Append<T> for Writer<'_, T> {
     }
 }
 
-fn tailer<T: Payload>(log: &Log<T>) -> impl FnMut(&mut Seen) {
+pub(super) fn tailer<T: Payload>(log: &Log<T>) -> impl FnMut(&mut Seen) {
     let mut cursor = log.cursor(log.end());
     move |seen| drain(&mut cursor, seen)
 }
 
-fn waiter<T: Payload>(log: &Log<T>) -> impl FnMut(&mut Seen) {
+pub(super) fn waiter<T: Payload>(log: &Log<T>) -> impl FnMut(&mut Seen) {
     let mut cursor = log.cursor(log.end());
     move |seen| {
         cursor.wait(Some(Duration::from_millis(2)));
@@ -159,7 +159,7 @@ pub(super) fn scanner<T: Payload>(log: &Log<T>) -> impl FnMut(&mut Seen) {
     }
 }
 
-fn picker<T: Payload>(log: &Log<T>) -> impl FnMut(u64, &mut Seen) {
+pub(super) fn picker<T: Payload>(log: &Log<T>) -> impl FnMut(u64, &mut Seen) {
     move |number, seen| {
         let snapshot = log.snapshot();
         if !snapshot.is_empty() {
