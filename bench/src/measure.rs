@@ -14,6 +14,7 @@ pub use latency::{Latencies, Ticks};
 pub use link::{Distance, Link};
 pub(crate) use log::measure as measure_log;
 pub use machine::Machine;
+pub(crate) use machine::resident;
 pub use record::Measurement;
 pub(crate) use store::{
     NAMES as STORES, about as about_store, measure as measure_store, prepare as prepare_store,
