@@ -45,21 +45,18 @@ func fail(format string, arguments ...any) {
 	os.Exit(1)
 }
 
-const label = "2015-05-20T20:51:10.252"
-
-func arnOf(table string) string {
-	return "arn:aws:dynamodb:us-east-1:000000000000:table/" + table + "/stream/" + label
-}
-
+// What a host hands over when it enables a stream now.
 func infoOf(table string) *StreamInfo {
+	now := time.Now().UTC()
+	label := now.Format("2006-01-02T15:04:05.000")
 	return &StreamInfo{
-		StreamARN:      arnOf(table),
+		StreamARN:      "arn:aws:dynamodb:us-east-1:000000000000:table/" + table + "/stream/" + label,
 		TableName:      table,
 		StreamViewType: "NEW_AND_OLD_IMAGES",
 		StreamLabel:    label,
 		StreamStatus:   "ENABLED",
 		KeySchema:      []KeySchemaElement{{"customer", "HASH"}, {"order", "RANGE"}},
-		CreationTime:   time.Now(),
+		CreationTime:   now,
 	}
 }
 
@@ -79,7 +76,7 @@ func item(id int) (image, keys map[string]*AttributeValue, size int64) {
 }
 
 // What a host hands over: all fields that the store does not set.
-func mould() *StreamRecord {
+func mould(stream *StreamInfo) *StreamRecord {
 	before, _, sizeBefore := item(0)
 	after, keys, sizeAfter := item(1)
 	return &StreamRecord{
@@ -87,8 +84,8 @@ func mould() *StreamRecord {
 		EventName:      "MODIFY",
 		AwsRegion:      "us-east-1",
 		StreamViewType: "NEW_AND_OLD_IMAGES",
-		TableName:      "Table000000",
-		StreamARN:      arnOf("Table000000"),
+		TableName:      stream.TableName,
+		StreamARN:      stream.StreamARN,
 		Keys:           keys,
 		NewImage:       after,
 		OldImage:       before,
@@ -96,9 +93,9 @@ func mould() *StreamRecord {
 	}
 }
 
-func storeOf(mould *StreamRecord) *Store {
+func storeOf(stream *StreamInfo) *Store {
 	store := NewStore()
-	store.RegisterStream(infoOf(mould.TableName))
+	store.RegisterStream(stream)
 	return store
 }
 
@@ -108,11 +105,12 @@ func built(mould *StreamRecord) *StreamRecord {
 }
 
 func put() {
-	mould := mould()
-	store := storeOf(mould)
+	stream := infoOf("Table000000")
+	mould := mould(stream)
+	store := storeOf(stream)
 	prepare := func(int) func(int) {
 		// It keeps every record, so memory is used before by another store.
-		other := storeOf(mould)
+		other := storeOf(stream)
 		for n := 0; n < *operations; n++ {
 			other.PutRecord(built(mould))
 		}
@@ -146,8 +144,9 @@ func put() {
 }
 
 func getRecords() {
-	mould := mould()
-	store := storeOf(mould)
+	stream := infoOf("Table000000")
+	mould := mould(stream)
+	store := storeOf(stream)
 	all := *retain - *retain%page
 	for n := 0; n < all; n++ {
 		store.PutRecord(built(mould))

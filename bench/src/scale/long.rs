@@ -93,10 +93,13 @@ impl Full {
     }
 }
 
-/// What it takes to look at each record of a slice.
-fn walk(slice: &[Slot]) -> f64 {
-    timed(slice.len() as u64, || {
-        std::hint::black_box(slice.iter().fold(0, |sum, record| sum ^ record[0]));
+/// What it takes to look at so many records of a slice, from the start on and over again.
+fn walk(slice: &[Slot], records: usize) -> f64 {
+    timed(records as u64, || {
+        for _ in 0..records / slice.len() {
+            let slice = std::hint::black_box(slice);
+            std::hint::black_box(slice.iter().fold(0, |sum, record| sum ^ record[0]));
+        }
     })
 }
 
@@ -115,7 +118,7 @@ pub fn table(extent: Extent) -> Table {
     let putting = both(&|full| timed(puts, || put(&full.stream, &images, puts)));
     let walking = both(&|full| full.walk(10 * puts));
     let [few, many] = keep.map(|keep| vec![[1; 6]; keep as usize]);
-    let slices = Rounds::of(&mut [&mut || walk(&few), &mut || walk(&many)]);
+    let slices = Rounds::of(&mut [&mut || walk(&few, many.len()), &mut || walk(&many, many.len())]);
     drop((few, many));
     let [slice, read] = [(&slices, 1), (&walking, 0)]
         .map(|(rounds, size)| median(&rounds.at(size)).unwrap_or(f64::NAN));
