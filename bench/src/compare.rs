@@ -3,7 +3,7 @@
 
 pub mod against;
 mod cli;
-mod format;
+pub(crate) mod format;
 mod html;
 mod markdown;
 pub mod plan;

@@ -7,6 +7,7 @@
 //! | [`scenario`] | what is measured |
 //! | [`measure`] | one measurement, in a process of its own |
 //! | [`compare`] | many of them, interleaved; statistics, reports |
+//! | [`scale`] | whether memory and costs stay flat |
 //! | [`history`] | whether a log keeps what it promises |
 
 pub mod allocator;
@@ -17,6 +18,7 @@ pub mod history;
 pub mod measure;
 pub mod payload;
 pub mod replaced;
+pub mod scale;
 pub mod scenario;
 
 use streamcore::model::{AttributeValue, Attributes, Change, Image, KeySchema, StreamViewType};

@@ -114,6 +114,7 @@ mod tests {
             allocated: 0,
             page_faults: 0,
             peak_memory: 0,
+            held: None,
             link: None,
             others,
         }

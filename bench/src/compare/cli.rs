@@ -10,6 +10,7 @@ use super::plan::{Product, quick, standard};
 use super::registry::Registry;
 use super::run::{Plan, Run, VERSION, measure_and_print};
 use super::{against, html, markdown, summary};
+use crate::scale::Part;
 use crate::scenario::{Memory, PayloadKind, Reading, Scenario, Timing};
 
 /// Compares logs: streamcore's, those of others, your own; and all of them with what the machine can do.
@@ -37,6 +38,14 @@ enum Command {
     },
     /// Show the scenarios, the contenders, and what each contender can do.
     List,
+    /// Show whether memory and costs stay flat while streams grow old, many and long; fail if they do not.
+    Scale {
+        /// Only this.
+        part: Option<Part>,
+        /// A hundredth of everything, for a smoke test.
+        #[arg(long)]
+        quick: bool,
+    },
     /// One measurement, printed as JSON.
     #[command(hide = true)]
     Measure { contender: String, scenario: String },
@@ -112,6 +121,7 @@ pub fn main(registry: &Registry) -> ExitCode {
             list(registry);
             Ok(())
         }
+        Command::Scale { part, quick } => crate::scale::main(part, quick),
         Command::Measure { contender, scenario } => serde_json::from_str(&scenario)
             .map(|scenario| measure_and_print(registry, &contender, &scenario))
             .map_err(|error| format!("the scenario cannot be read: {error}")),

@@ -164,13 +164,14 @@ fn scenario(summary: &Summary) -> Markup {
 
 fn figures(summary: &Summary) -> Markup {
     let is_latency = summary.scenario.is_latency();
+    let shows_held = summary.rows.iter().any(|row| row.held.is_some());
     html! {
         div.wide { table {
             thead { tr {
                 th {} th { @if is_latency { "p99.99" } @else { "median" } } th { "to the floor" } th { "to streamcore" }
                 @if is_latency { @for (name, _) in PERCENTILES { th { (name) } } }
                 th { "allocations per 100,000" } th { "bytes allocated each" } th { "page faults per 100,000" }
-                th { "peak memory" } th { "readers, per record" }
+                th { "peak memory" } @if shows_held { th { "memory each" } } th { "readers, per record" }
             } }
             tbody { @for row in &summary.rows { tr {
                 th { span.key.(colour(&row.contender)) { "■" } " " (row.contender) }
@@ -180,6 +181,7 @@ fn figures(summary: &Summary) -> Markup {
                 @for value in row.percentiles.iter().flatten() { td { (time(*value as f64)) } }
                 td { (count(row.allocations)) } td { (count(row.allocated)) } td { (count(row.page_faults)) }
                 td { (bytes(row.peak_memory)) }
+                @if shows_held { td { @if let Some(held) = row.held { (bytes(held)) } } }
                 td { @if let Some(ns) = row.reader_ns { (time(ns)) } }
             } } }
         } }

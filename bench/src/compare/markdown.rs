@@ -118,6 +118,10 @@ fn scenario(text: &mut String, summary: &Summary) {
     column(text, "bytes allocated each");
     column(text, "page faults / 100,000");
     column(text, "peak memory");
+    let shows_held = summary.rows.iter().any(|row| row.held.is_some());
+    if shows_held {
+        column(text, "memory each");
+    }
     text.push_str(&line);
     text.push('\n');
     for row in &summary.rows {
@@ -132,7 +136,7 @@ fn scenario(text: &mut String, summary: &Summary) {
         for value in row.percentiles.iter().flatten() {
             let _ = write!(text, " {} |", time(*value as f64));
         }
-        let _ = writeln!(
+        let _ = write!(
             text,
             " {} | {} | {} | {} |",
             count(row.allocations),
@@ -140,6 +144,10 @@ fn scenario(text: &mut String, summary: &Summary) {
             count(row.page_faults),
             bytes(row.peak_memory)
         );
+        if shows_held {
+            let _ = write!(text, " {} |", row.held.map_or(String::new(), bytes));
+        }
+        text.push('\n');
     }
     for row in &summary.rows {
         for line in distances(row) {

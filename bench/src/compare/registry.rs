@@ -8,7 +8,7 @@ use crate::contenders::{
     Queue, Replaced, StdMutex, StdRwLock, Streamcore, StreamcoreKept, StreamcoreProvisioned,
 };
 use crate::measure::floors::Floor;
-use crate::measure::{Measurement, STORES, measure_log, measure_store};
+use crate::measure::{Measurement, STORES, about_store, measure_log, measure_store, prepare_store};
 use crate::scenario::{PayloadKind, Scenario, Work};
 
 /// The contenders of a run.
@@ -124,12 +124,17 @@ impl Registry {
             about: entry.about.into(),
             abilities: (entry.abilities)(),
         });
-        let stores = STORES.map(|(name, about)| About {
-            name: name.into(),
-            about: about.into(),
+        let stores = STORES.map(|store| About {
+            name: store.0.into(),
+            about: about_store(store),
             abilities: Vec::new(),
         });
         logs.chain(stores).collect()
+    }
+
+    /// Does what has to be done before anything is timed: what is not written in Rust is built.
+    pub fn prepare(&self, name: &str) {
+        prepare_store(name);
     }
 
     /// Measures one, in this process.

@@ -185,6 +185,7 @@ impl Plan {
         let program = std::env::current_exe()?;
         let mut cells: Vec<Vec<Cell>> =
             self.scenarios.iter().map(|s| self.cells(registry, s)).collect();
+        cells.iter().flatten().for_each(|cell| registry.prepare(&cell.contender));
         let count: usize = cells.iter().map(Vec::len).sum();
         let bar = ProgressBar::new((count * self.rounds) as u64);
         let style = "{bar:32} {pos}/{len} {elapsed} of about {duration}  {wide_msg}";

@@ -54,6 +54,8 @@ pub struct Row {
     pub page_faults: f64,
     /// The most memory the process ever had, in bytes.
     pub peak_memory: f64,
+    /// Bytes by which its memory grew for an operation, where that is asked.
+    pub held: Option<f64>,
     /// Nanoseconds per record that readers saw.
     pub reader_ns: Option<f64>,
 }
@@ -187,6 +189,8 @@ impl Kept {
         let latencies = samples.iter().filter_map(|s| s.measurement.latencies.as_ref());
         let latencies = latencies.fold(Latencies::default(), |all, next| all.and(next));
         let percentiles = PERCENTILES.map(|(_, share)| latencies.quantile(share)).to_vec();
+        let held = |s: &&Sample| Some(s.measurement.held? as f64 / s.measurement.operations as f64);
+        let held = samples.iter().filter_map(held).collect::<Vec<_>>();
         let readers = samples.iter().filter_map(|s| s.measurement.reader_ns).collect::<Vec<_>>();
         Some(Row {
             contender: cell.contender.clone(),
@@ -199,6 +203,7 @@ impl Kept {
             allocated: median(&|m| m.allocated as f64 / m.operations.max(1) as f64),
             page_faults: median(&|m| m.per_100_000(m.page_faults)),
             peak_memory: median(&|m| m.peak_memory as f64),
+            held: super::statistics::median(&held),
             reader_ns: super::statistics::median(&readers),
         })
     }

@@ -81,6 +81,7 @@ impl Outcome {
             allocated: self.allocations.bytes,
             page_faults: self.between.page_faults,
             peak_memory: self.between.peak_memory,
+            held: self.held,
             link,
             others: self.between.others,
         }

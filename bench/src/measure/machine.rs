@@ -43,6 +43,8 @@ impl Machine {
 /// The figures of a moment.
 pub struct Moment {
     usage: Option<Usage>,
+    /// Seconds of processor time of this process, and of those that it has waited for.
+    used: f64,
     load: Option<Load>,
 }
 
@@ -68,6 +70,9 @@ impl Moment {
     /// Now.
     pub fn now() -> Self {
         let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
+        let children = getrusage(UsageWho::RUSAGE_CHILDREN).ok();
+        let time = |usage: &Usage| seconds(usage.user_time()) + seconds(usage.system_time());
+        let used = usage.iter().chain(&children).map(time).sum();
         let load = KernelStats::current().ok().map(|stats| {
             let total = stats.total;
             let idle = total.idle_ms() + total.iowait_ms().unwrap_or(0);
@@ -77,19 +82,17 @@ impl Moment {
                 busy + total.irq_ms().unwrap_or(0) + total.softirq_ms().unwrap_or(0) + stolen;
             Load { busy: busy as f64 / 1e3, all: (busy + idle) as f64 / 1e3 }
         });
-        Self { usage, load }
+        Self { usage, used, load }
     }
 
     /// What happened since.
     pub fn until(&self, later: &Self) -> Between {
         let mut between = Between::default();
-        let mut own = 0.0;
+        let own = later.used - self.used;
         if let (Some(before), Some(after)) = (&self.usage, &later.usage) {
             let faults = |usage: &Usage| usage.minor_page_faults() + usage.major_page_faults();
             between.page_faults = (faults(after) - faults(before)).unsigned_abs();
             between.peak_memory = after.max_rss().unsigned_abs() * 1024;
-            let used = |usage: &Usage| seconds(usage.user_time()) + seconds(usage.system_time());
-            own = used(after) - used(before);
         }
         if let (Some(before), Some(after)) = (&self.load, &later.load) {
             let all = after.all - before.all;
@@ -99,6 +102,12 @@ impl Moment {
         }
         between
     }
+}
+
+/// The memory that this process has now, in bytes; 0 if the system does not tell.
+pub fn resident() -> u64 {
+    let pages = procfs::process::Process::myself().and_then(|this| this.statm());
+    pages.map_or(0, |pages| pages.resident * procfs::page_size())
 }
 
 fn seconds(time: TimeVal) -> f64 {
@@ -114,8 +123,10 @@ mod tests {
         let before = Moment::now();
         let mut pages = Vec::<u8>::with_capacity(64 << 20);
         pages.resize(64 << 20, 1);
-        std::hint::black_box(&pages);
+        let pages = std::hint::black_box(pages);
         let between = before.until(&Moment::now());
+        assert!(resident() >= 64 << 20, "{}", resident());
+        drop(pages);
         // By huge pages there are fewer, but not none.
         assert!(between.page_faults >= 32, "{between:?}");
         assert!(between.peak_memory >= 64 << 20, "{between:?}");

@@ -24,6 +24,9 @@ pub struct Measurement {
     pub page_faults: u64,
     /// The most memory that the process ever had, in bytes.
     pub peak_memory: u64,
+    /// Bytes by which the process's memory grew meanwhile, where that is asked: by streams that were registered.
+    #[serde(default)]
+    pub held: Option<u64>,
     /// What a cache line takes from one core to the other, before and after.
     pub link: Option<Link>,
     /// The part of the machine that others had meanwhile, from 0 to 1.

@@ -1,5 +1,5 @@
 //! Measuring a store: putting, reading pages, encoding, registering; streamcore's, and that of the
-//! design it replaces.
+//! design it replaces, in Rust and in Go.
 
 use std::num::NonZeroU64;
 
@@ -8,7 +8,9 @@ use streamcore::model::{Change, Image, KeySchema, StreamViewType};
 use streamcore::stream::{Page, ReadLimits, Writer};
 use streamcore::{Store, Stream, StreamConfig, wire};
 
+use super::go::{self, Records};
 use super::link::{Link, one_way};
+use super::machine::resident;
 use super::record::Measurement;
 use super::threads::{Gate, Outcome, run};
 use crate::contender::{Lack, Refusal};
@@ -17,27 +19,53 @@ use crate::replaced::{ReplacedRecord, ReplacedStore};
 use crate::scenario::{Scenario, Work};
 
 /// The contenders, with what they are.
-pub(crate) const NAMES: [(&str, &str); 3] = [
+pub(crate) const NAMES: [(&str, &str); 5] = [
     ("streamcore Stream", "this library's store by a stream's handle, which threads share"),
     ("streamcore Writer", "this library's store by a writer, one for each thread"),
     (
         "replaced store",
         "an RwLock over a map of vectors of Arcs; readers copy, and encode each time",
     ),
+    (GO, "the same design in Go; records are made in the call, as a host must"),
+    (GO_PREBUILT, "the same, with records that were made before: the least that the design takes"),
 ];
 
-const PAGE: usize = 1000;
+const GO: &str = "Go's design";
+const GO_PREBUILT: &str = "Go's design, prebuilt";
+
+pub(super) const PAGE: usize = 1000;
+
+/// What one of [`NAMES`] is; of one in Go, also by which Go, or why it cannot take part.
+pub(crate) fn about((name, about): (&str, &str)) -> String {
+    match name {
+        GO | GO_PREBUILT => match go::version() {
+            Ok(version) => format!("{about} ({version})"),
+            Err(lack) => format!("{about} ({lack})"),
+        },
+        _ => about.into(),
+    }
+}
+
+/// Does what one of [`NAMES`] needs to be done before anything is timed.
+pub(crate) fn prepare(name: &str) {
+    if let GO | GO_PREBUILT = name {
+        // Why it cannot be built is what measuring it says.
+        let _ = go::program();
+    }
+}
 
 /// Measures one of [`NAMES`].
 pub(crate) fn measure(name: &str, scenario: &Scenario) -> Result<Measurement, Refusal> {
     let link = scenario.is_contended().then(one_way);
-    let outcome = match name {
-        "streamcore Stream" => streamcore(scenario, false)?,
-        "streamcore Writer" => streamcore(scenario, true)?,
-        _ => replaced(scenario)?,
+    let mut measurement = match name {
+        "streamcore Stream" => streamcore(scenario, false)?.measurement(None),
+        "streamcore Writer" => streamcore(scenario, true)?.measurement(None),
+        GO => go::measure(scenario, Records::InCall)?,
+        GO_PREBUILT => go::measure(scenario, Records::Before)?,
+        _ => replaced(scenario)?.measurement(None),
     };
-    let link = link.map(|before| Link { before, after: one_way() });
-    Ok(outcome.measurement(link))
+    measurement.link = link.map(|before| Link { before, after: one_way() });
+    Ok(measurement)
 }
 
 fn nobody(_: usize, _: &Gate) -> Result<Seen, Refusal> {
@@ -244,7 +272,9 @@ fn registering(
         gate.warm();
         Ok(gate.work(0, scenario.timing, (count as u64, 1), |number| register(number as usize)))
     };
-    run((1, write), (0, nobody))
+    let before = resident();
+    let outcome = run((1, write), (0, nobody))?;
+    Ok(Outcome { held: Some(resident().saturating_sub(before)), ..outcome })
 }
 
 fn replaced(scenario: &Scenario) -> Result<Outcome, Refusal> {

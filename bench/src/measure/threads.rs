@@ -12,9 +12,9 @@ use crate::payload::Seen;
 use crate::scenario::Timing;
 
 /// Nothing takes longer: a contender that is slow at something is measured over fewer operations.
-const LIMIT: Duration = Duration::from_millis(400);
+pub const LIMIT: Duration = Duration::from_millis(400);
 /// Operations between two looks at the clock.
-const CHUNK: u64 = 2048;
+pub const CHUNK: u64 = 2048;
 
 /// What all threads of a measurement share.
 pub struct Gate {
@@ -57,6 +57,8 @@ pub struct Outcome {
     pub seen: Vec<(Seen, f64)>,
     /// What the machine did.
     pub between: Between,
+    /// See [`Measurement::held`](super::record::Measurement::held); whoever asks for it notes it.
+    pub held: Option<u64>,
 }
 
 impl Gate {
@@ -213,6 +215,7 @@ pub fn run<E: Send>(
                 .map(|(seen, end)| (seen, (end - opened).as_nanos() as f64))
                 .collect(),
             between,
+            held: None,
         };
         for did in did {
             outcome.operations += did.operations;
