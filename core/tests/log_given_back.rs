@@ -374,7 +374,7 @@ fn appends_drop_more_values_than_die_and_never_many_at_once() {
     let token = Token::default();
     let log = keeping::<Token>(100);
     let most = most_dropped(&token, 60_000, 1, || append(&log, &token, 1));
-    assert_eq!(most, 40, "a quarter more than are appended from one border to the next");
+    assert_eq!(most, 10, "a quarter more than are appended from one time to the next");
     assert!(alive(&token) <= 100 + 2 * FULL, "{} are alive", alive(&token));
 }
 
@@ -388,7 +388,7 @@ fn a_batch_drops_half_as_many_values_again_as_it_has() {
             let values = (0..length).map(|_| Arc::clone(&token));
             assert!(log.append_all(values).is_ok());
         });
-        let bound = 48.max(length + length / 2);
+        let bound = 10.max(length + length / 2);
         assert!((1..=bound).contains(&most), "{most} by one batch of {length}");
         if (33..=1_000).contains(&length) {
             assert_eq!(most, bound, "batches of {length}: what lies there is not dropped faster");

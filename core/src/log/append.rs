@@ -15,9 +15,9 @@
 //! # Border work
 //!
 //! One append in 32 then does the chores, in constant bounds and after publishing: it installs the
-//! next segment ahead of time, moves the prefix over what is published, gives up what retention does
-//! not keep, and drops a few values of dead segments. So nothing piles up although nobody reads, and
-//! no single append pays for much.
+//! next segment ahead of time, moves the prefix over what is published, and gives up what retention does
+//! not keep. One in 8 drops a few values of dead segments, if there is something to be dropped. So nothing
+//! piles up although nobody reads, and no single append pays for much.
 //!
 //! # Orderings
 //!
@@ -52,9 +52,12 @@ pub const MAX_BATCH: usize = 4096;
 pub(crate) const CHORES_EVERY: u64 = if SMALL { 2 } else { 32 };
 /// How many slots one piece of border work scans: more than are appended in between.
 const SCAN: u64 = 2 * CHORES_EVERY;
-/// How many values it drops at the least: more than die in between, so that none pile up. After a batch
-/// it is half as many again as the batch has.
-const DROPS: usize = CHORES_EVERY as usize + if SMALL { 1 } else { CHORES_EVERY as usize / 4 };
+/// Values of dead segments are dropped more often, a few at a time: that work is the user's, and may be
+/// the longest part of an append.
+const DROPS_EVERY: u64 = if SMALL { 2 } else { 8 };
+/// So many at the least: more than die in between, so that none pile up. After a batch it is half as many
+/// again as the batch has.
+const DROPS: usize = DROPS_EVERY as usize + if SMALL { 1 } else { DROPS_EVERY as usize / 4 };
 
 /// The log takes no more records; the value comes back.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -127,7 +130,7 @@ impl<T, S> Log<T, S> {
         {
             // SAFETY: the position is ours alone, and lives in this slot of this block.
             unsafe { block.publish(place.segment, place.slot, value, Batch::Ends) };
-            if is_chore(position) {
+            if is_due_after::<T>(position) {
                 return self.append_with_chores(position);
             }
             return Ok(position);
@@ -157,7 +160,10 @@ impl<T, S> Log<T, S> {
     #[cold]
     #[inline(never)]
     fn append_with_chores(&self, position: Position) -> Result<Position, Sealed<T>> {
-        self.chores(position, 1);
+        if is_last_of(CHORES_EVERY, position) {
+            self.chores(position);
+        }
+        self.reap(DROPS);
         Ok(position)
     }
 
@@ -259,9 +265,13 @@ impl<T, S> Log<T, S> {
     #[inline]
     fn after_publishing(&self, before: TailWord, count: u64) {
         let first = before.position();
-        let last = first.plus(count - 1);
-        if first.get() / CHORES_EVERY != last.plus(1).get() / CHORES_EVERY {
-            self.chores(last, count as usize);
+        let end = first.plus(count);
+        let crosses = |every| first.get() / every != end.get() / every;
+        if crosses(CHORES_EVERY) {
+            self.chores(end.minus(1));
+        }
+        if crosses(DROPS_EVERY) {
+            self.reap(DROPS.max((count + count / 2) as usize));
         }
         if before.has_waiters() {
             self.wake();
@@ -278,8 +288,8 @@ impl<T, S> Log<T, S> {
         }
     }
 
-    /// Border work, by a writer that has published `count` records, the last of them at `position`.
-    fn chores(&self, position: Position, count: usize) {
+    /// Border work but for dropping, by a writer that has published its records, the last of them at `position`.
+    fn chores(&self, position: Position) {
         let place = Geometry::<T>::locate(position);
         let slots = Geometry::<T>::slots(place.segment);
         self.advance(Budget::About(SCAN));
@@ -289,7 +299,6 @@ impl<T, S> Log<T, S> {
         if let Some(count) = self.retained_count() {
             self.keep_last(count);
         }
-        self.reap(DROPS.max(count + count / 2));
     }
 
     /// Installs a segment ahead of need. The prefix may have passed it by now, and a seal too.
@@ -300,10 +309,16 @@ impl<T, S> Log<T, S> {
     }
 }
 
-/// Whether border work follows the append of `position`.
+/// Whether anything is due after the append of `position`.
 #[inline(always)]
-const fn is_chore(position: Position) -> bool {
-    position.get() % CHORES_EVERY == CHORES_EVERY - 1
+const fn is_due_after<T>(position: Position) -> bool {
+    is_last_of(if std::mem::needs_drop::<T>() { DROPS_EVERY } else { CHORES_EVERY }, position)
+}
+
+/// Whether `position` is the last one before a multiple of `every`.
+#[inline(always)]
+const fn is_last_of(every: u64, position: Position) -> bool {
+    position.get() % every == every - 1
 }
 
 /// Whether border work at `slot` is the first one of its segment at or behind slot `mark`. Segments
