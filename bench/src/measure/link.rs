@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 /// What one way took before and after a measurement, in nanoseconds.
@@ -58,17 +60,35 @@ impl Link {
 const CHUNKS: usize = 40;
 /// There and back, in one chunk.
 const ROUND_TRIPS: u64 = 50;
-/// If the threads share a core at first, every way takes a turn of the scheduler, until it moves one of them. It gets
-/// so much time for that; on a machine that is taken, fewer chunks must do.
-const LIMIT: Duration = Duration::from_millis(30);
+/// On a machine that is taken, every way takes a turn of the scheduler; then fewer chunks must do.
+const LIMIT: Duration = Duration::from_millis(10);
 /// No line takes so long: it was a turn.
 const TURN: f64 = 2_000.0;
 /// What ends the game.
 const OVER: u64 = u64::MAX;
 
-/// One way, in nanoseconds: two threads hand a number back and forth. The lower quartile of some chunks, since
-/// other processes may take a core in the midst of one.
+/// The first two cores that this process may use. Two threads that the system has begun on one core may stay there
+/// for longer than this takes.
+fn two_cores(allowed: &CpuSet) -> [Option<CpuSet>; 2] {
+    let mut cores = (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false));
+    [0, 1].map(|_| {
+        let mut one = CpuSet::new();
+        one.set(cores.next()?).ok()?;
+        Some(one)
+    })
+}
+
+/// Holds the calling thread to some cores. Where that is forbidden, the system decides, as before.
+fn hold(to: Option<&CpuSet>) {
+    let _ = to.map(|cores| sched_setaffinity(Pid::from_raw(0), cores));
+}
+
+/// One way, in nanoseconds: two threads on two cores hand a number back and forth. The lower quartile of some chunks,
+/// since other processes may take a core in the midst of one.
 pub fn one_way() -> f64 {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).ok();
+    let cores = allowed.as_ref().map(two_cores).unwrap_or_default();
+    let [this, other] = [cores[0].as_ref(), cores[1].as_ref()];
     let ball = CachePadded::new(AtomicU64::new(0));
     // Whether it came, or the game is over.
     let came = |number: u64| {
@@ -81,8 +101,7 @@ pub fn one_way() -> f64 {
                 _ => {}
             }
             spins += 1;
-            // The other thread may wait for this very core. Soon, so that the system has the time to move one of them
-            // while chunks are counted; but not before a line has come from afar.
+            // The other thread may wait for this very core. Not before a line has come from afar.
             if spins.is_multiple_of(400) {
                 std::thread::yield_now()
             } else {
@@ -94,8 +113,10 @@ pub fn one_way() -> f64 {
     let hand_on = |number: u64| ball.store(number, Ordering::Release);
     let mut chunks = std::thread::scope(|scope| {
         scope.spawn(|| {
+            hold(other);
             (1..).step_by(2).take_while(|&number| came(number)).for_each(|n| hand_on(n + 1))
         });
+        hold(this);
         let mut chunks = Vec::with_capacity(CHUNKS);
         let (mut number, mut ways) = (0, 0);
         let begin = Instant::now();
@@ -112,6 +133,7 @@ pub fn one_way() -> f64 {
             chunks.push(way);
         }
         hand_on(OVER);
+        hold(allowed.as_ref());
         chunks
     });
     chunks.sort_by(f64::total_cmp);
@@ -131,6 +153,15 @@ mod tests {
     fn the_ball_comes_back() {
         let way = one_way();
         assert!(way > 0.5 && way.is_finite(), "{way}");
+    }
+
+    #[test]
+    fn a_thread_that_has_played_may_use_all_its_cores_again() {
+        let before = sched_getaffinity(Pid::from_raw(0)).unwrap();
+        one_way();
+        assert_eq!(sched_getaffinity(Pid::from_raw(0)).unwrap(), before);
+        let both = two_cores(&before).map(|core| core.is_some());
+        assert_eq!(both, [true, std::thread::available_parallelism().unwrap().get() > 1]);
     }
 
     #[test]
