@@ -176,7 +176,7 @@ impl<H: LogHandle + Clone> Cursor<H> {
     }
 
     /// Looks whether there is a next record: at its slot, if the cursor is inside that segment.
-    #[inline]
+    #[inline(never)]
     fn peek(&mut self) -> bool {
         if self.next == self.visible
             && let Some(pin) = &self.pin
