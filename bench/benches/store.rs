@@ -71,7 +71,8 @@ fn wire_encoding(c: &mut Criterion) {
         let limits = ReadLimits::records(1_000);
         let page = stream.get_records(&shard, Position::ZERO, limits).expect("nobody trims");
         out.clear();
-        page.iter().for_each(|record| wire::record::write(&record, out));
+        let mut splicer = wire::record::Splicer::new();
+        page.iter().for_each(|record| splicer.write(&record, out));
         black_box(out.len())
     };
     // The new image of each is the old one of the next, and none has been encoded.

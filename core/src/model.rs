@@ -25,6 +25,7 @@ pub use info::{StreamInfo, StreamInfoBuilder};
 pub use kinds::{KeyType, OperationType, StreamStatus, StreamViewType};
 pub(crate) use number::canonical_bytes as canonical_number;
 pub use record::Record;
+pub(crate) use record_ref::hexadecimal;
 pub use record_ref::{EventId, RecordRef};
 pub use schema::{KeySchema, KeySchemaElement};
 #[cfg(feature = "serde")]

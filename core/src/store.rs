@@ -4,6 +4,7 @@
 //! index that only registering, removing and listing look at.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
@@ -116,14 +117,16 @@ impl Store {
         let info = config.into_info(self.now_ms())?;
         let key = ListKey::of(info.arn());
         let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
-        match listed.get(&key) {
-            Some(known) if !known.is_gone() => return Ok(known.clone()),
-            Some(gone) => gone.clear(),
-            None => {}
+        let place = listed.entry(key);
+        if let Entry::Occupied(known) = &place {
+            if !known.get().is_gone() {
+                return Ok(known.get().clone());
+            }
+            known.get().clear();
         }
         let stream = Stream::create(info, shards, settings, Arc::clone(&self.0.context));
-        self.0.by_arn.pin().insert(Arc::clone(&key.arn), stream.clone());
-        listed.insert(key, stream.clone());
+        self.0.by_arn.pin().insert(stream.info().arn().to_shared(), stream.clone());
+        place.insert_entry(stream.clone());
         Ok(stream)
     }
 

@@ -171,7 +171,8 @@ fn splice(steps: u64) {
     let mut out = Vec::new();
     let mut encode = || {
         out.clear();
-        page.iter().for_each(|record| wire::record::write(&record, &mut out));
+        let mut splicer = wire::record::Splicer::new();
+        page.iter().for_each(|record| splicer.write(&record, &mut out));
     };
     encode();
     hot_path(steps, &mut encode);

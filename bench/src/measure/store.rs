@@ -105,7 +105,8 @@ pub(super) fn encoded_bytes() -> usize {
     stream.put(crate::change(&changes(1)[0])).expect("nobody disables the stream");
     let page = page(&stream, &shard, 0).expect("nobody trims");
     let mut out = Vec::new();
-    page.iter().for_each(|record| wire::record::write(&record, &mut out));
+    let mut splicer = wire::record::Splicer::new();
+    page.iter().for_each(|record| splicer.write(&record, &mut out));
     out.len()
 }
 
@@ -179,7 +180,8 @@ fn streamcore(scenario: &Scenario, by_writer: bool) -> Result<Outcome, Refusal> 
             let encode = |number, out: &mut Vec<u8>| {
                 let page = page(&stream, &shard, number % all).expect("nobody trims");
                 out.clear();
-                page.iter().for_each(|record| wire::record::write(&record, out));
+                let mut splicer = wire::record::Splicer::new();
+                page.iter().for_each(|record| splicer.write(&record, out));
                 page.len()
             };
             wire_pages(scenario, all, encode)

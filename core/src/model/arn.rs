@@ -29,6 +29,8 @@ pub struct StreamArn {
     region_end: u16,
     account_end: u16,
     table_end: u16,
+    /// The moment that the label names.
+    label_ms: u64,
 }
 
 const BEFORE_TABLE: &str = ":table/";
@@ -44,9 +46,9 @@ impl StreamArn {
     pub fn new(region: &str, account: &str, table: &str, created_ms: u64) -> Result<Self, Error> {
         check_table_name(table)?;
         let label = label::from_epoch_ms(created_ms);
-        Self::parse(&format!(
-            "arn:aws:dynamodb:{region}:{account}{BEFORE_TABLE}{table}{BEFORE_LABEL}{label}"
-        ))
+        let parts =
+            ["arn:aws:dynamodb:", region, ":", account, BEFORE_TABLE, table, BEFORE_LABEL, &label];
+        Self::parse(&parts.concat())
     }
 
     /// Reads an ARN. Every partition of AWS is taken (`aws`, `aws-cn`, ...).
@@ -73,13 +75,14 @@ impl StreamArn {
         if region.is_empty() || !is_made_of(region, "-") {
             return Err("its region is not made of a-z, 0-9 and `-`");
         }
-        let (account, rest) = rest.split_once(BEFORE_TABLE).ok_or("it has no table")?;
+        let (account, rest) = split_at(rest, BEFORE_TABLE).ok_or("it has no table")?;
         if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("its account has not 12 digits");
         }
-        let (table, label) = rest.split_once(BEFORE_LABEL).ok_or("it has no stream label")?;
+        let (table, label) = split_at(rest, BEFORE_LABEL).ok_or("it has no stream label")?;
         check_table_name(table).map_err(|_| "its table's name is malformed")?;
-        label::to_epoch_ms(label).ok_or("its label is no moment like 2015-05-20T20:51:10.252")?;
+        let label_ms = label::to_epoch_ms(label)
+            .ok_or("its label is no moment like 2015-05-20T20:51:10.252")?;
 
         // Offsets fit: the text has at most 1024 bytes.
         let end_of = |rest: &str| (text.len() - rest.len()) as u16;
@@ -92,6 +95,7 @@ impl StreamArn {
             region_end,
             account_end,
             table_end,
+            label_ms,
         })
     }
 
@@ -133,7 +137,7 @@ impl StreamArn {
 
     /// The moment that the label names, in milliseconds since the epoch.
     pub(crate) fn label_ms(&self) -> u64 {
-        label::to_epoch_ms(self.label()).unwrap_or_default()
+        self.label_ms
     }
 
     fn part(&self, start: u16, end: u16) -> &str {
@@ -149,6 +153,14 @@ pub(crate) fn check_table_name(name: &str) -> Result<(), Error> {
     } else {
         Err(Error::InvalidTableName { given: excerpt(name) })
     }
+}
+
+/// What comes before and behind the first `mark` in a text. The mark's first character is seldom found
+/// elsewhere, so looking for that is quicker than preparing a search for the whole mark.
+fn split_at<'a>(text: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
+    let first = mark.as_bytes().first()?;
+    let starts = text.bytes().enumerate().filter(|(_, byte)| byte == first);
+    starts.filter_map(|(at, _)| Some((&text[..at], text[at..].strip_prefix(mark)?))).next()
 }
 
 fn is_made_of(text: &str, also: &str) -> bool {

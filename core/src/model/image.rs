@@ -191,14 +191,22 @@ impl Image {
 /// One attribute, without making a form that is not there.
 #[cfg(feature = "serde")]
 impl Image {
-    /// The size of an attribute, name and value; `None` if the item does not have it.
-    pub(crate) fn size_of(&self, name: &str) -> Option<u64> {
-        if self.0.attributes.get().is_none()
-            && let Some(size) = self.encoding().size_of(name)
-        {
-            return Some(size);
+    /// The size of the key attributes of an image that has not been decoded.
+    #[inline(never)]
+    fn size_of_keys_in_json(&self, schema: &KeySchema) -> Option<u64> {
+        let encoding = self.encoding();
+        let mut sizes = schema.names().map(|name| encoding.size_of(name));
+        match sizes.try_fold(0, |sum, size| Some(sum + size?)) {
+            Some(size) => Some(size),
+            // Its table does not have every name.
+            None => value::size_of_keys(self.attributes(), schema),
         }
-        size_in(self.attributes(), name)
+    }
+
+    /// The attributes, if the image was made of them or somebody has asked for them.
+    #[inline]
+    fn decoded(&self) -> Option<&Attributes> {
+        self.0.attributes.get()
     }
 
     /// An attribute of the item.
@@ -211,12 +219,19 @@ impl Image {
         self.attributes().get(name).map(Cow::Borrowed)
     }
 
-    /// Appends an attribute as `"name":value`; nothing if the item does not have it.
-    pub(crate) fn write_attribute(&self, name: &str, out: &mut Vec<u8>) {
-        if let Some(member) = self.encoding().member(name) {
-            out.extend_from_slice(member);
-        } else if let Some(value) = self.attributes().get(name) {
-            super::json::write_attribute(out, name, value);
+    /// Appends the key attributes as `"name":value`, with commas between them. `hints` are the places where
+    /// they were found in another image: items of a table are mostly alike.
+    pub(crate) fn write_keys(&self, schema: &KeySchema, hints: &mut [usize; 2], out: &mut Vec<u8>) {
+        let encoding = self.encoding();
+        for ((number, name), hint) in schema.names().enumerate().zip(hints) {
+            if number > 0 {
+                out.push(b',');
+            }
+            if let Some(member) = encoding.member(name, hint) {
+                out.extend_from_slice(member);
+            } else if let Some(value) = self.attributes().get(name) {
+                super::json::write_attribute(out, name, value);
+            }
         }
     }
 
@@ -251,8 +266,14 @@ impl Image {
 /// The same, when attributes are the only form.
 #[cfg(not(feature = "serde"))]
 impl Image {
-    pub(crate) fn size_of(&self, name: &str) -> Option<u64> {
-        size_in(self.attributes(), name)
+    #[inline(always)]
+    fn size_of_keys_in_json(&self, _: &KeySchema) -> Option<u64> {
+        None
+    }
+
+    #[inline]
+    fn decoded(&self) -> Option<&Attributes> {
+        Some(&self.0.attributes)
     }
 
     pub(crate) fn attribute(&self, name: &str) -> Option<Cow<'_, AttributeValue>> {
@@ -277,20 +298,25 @@ impl Image {
 
 impl Image {
     /// The size of the key attributes, names and values.
+    #[inline(always)]
     pub(crate) fn size_of_keys(&self, schema: &KeySchema) -> Result<u64, Error> {
-        schema.names().try_fold(0, |size, name| match self.size_of(name) {
-            Some(of_key) => Ok(size + of_key),
-            None => Err(Error::MissingKey { attribute: name.into() }),
-        })
+        let size = match self.decoded() {
+            Some(attributes) => value::size_of_keys(attributes, schema),
+            None => self.size_of_keys_in_json(schema),
+        };
+        size.ok_or_else(|| self.missing_key(schema))
+    }
+
+    /// Says which attribute of the key is not there: the first one.
+    #[cold]
+    fn missing_key(&self, schema: &KeySchema) -> Error {
+        let missing = schema.names().find(|name| self.attribute(name).is_none());
+        Error::MissingKey { attribute: missing.unwrap_or(schema.hash()).into() }
     }
 }
 
 fn bytes_of(attributes: &Attributes) -> u64 {
     size_of::<Attributes>() as u64 + value::heap_of_attributes(attributes)
-}
-
-fn size_in(attributes: &Attributes, name: &str) -> Option<u64> {
-    Some(name.len() as u64 + attributes.get(name)?.size_bytes())
 }
 
 impl From<Attributes> for Image {

@@ -15,7 +15,6 @@ pub struct StreamInfo {
     arn: StreamArn,
     view_type: StreamViewType,
     key_schema: KeySchema,
-    created_ms: u64,
     /// What keys the ids of the stream's events: a hash of the ARN.
     event_key: (u64, u64),
 }
@@ -47,13 +46,7 @@ impl StreamInfo {
         let mut hasher = SipHasher13::new();
         hasher.write(arn.as_str().as_bytes());
         let hash = hasher.finish128();
-        Self {
-            created_ms: arn.label_ms(),
-            event_key: (hash.h1, hash.h2),
-            arn,
-            view_type,
-            key_schema,
-        }
+        Self { arn, view_type, key_schema, event_key: (hash.h1, hash.h2) }
     }
 
     /// The stream's ARN.
@@ -101,7 +94,7 @@ impl StreamInfo {
     /// When the stream was created, in milliseconds since the epoch.
     #[must_use]
     pub fn created_ms(&self) -> u64 {
-        self.created_ms
+        self.arn.label_ms()
     }
 
     pub(super) fn event_key(&self) -> (u64, u64) {

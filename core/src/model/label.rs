@@ -4,6 +4,14 @@
 ///
 /// Years past 9999 take more digits than a label has; no clock of today shows them.
 pub(crate) fn from_epoch_ms(ms: u64) -> String {
+    match written(ms) {
+        Some(text) => String::from_utf8(text.into()).unwrap_or_default(),
+        None => with_a_long_year(ms),
+    }
+}
+
+#[cold]
+fn with_a_long_year(ms: u64) -> String {
     let (days, time) = (ms / 86_400_000, ms % 86_400_000);
     let (year, month, day) = date_of(days);
     let (hour, minute) = (time / 3_600_000, time / 60_000 % 60);
@@ -13,12 +21,42 @@ pub(crate) fn from_epoch_ms(ms: u64) -> String {
 
 /// The moment that a label names, if it is one, in milliseconds since the epoch.
 pub(crate) fn to_epoch_ms(label: &str) -> Option<u64> {
-    let number = |range: std::ops::Range<usize>| label.get(range)?.parse::<u64>().ok();
+    let text = label.as_bytes();
+    let number = |range: std::ops::Range<usize>| {
+        text.get(range)?.iter().try_fold(0, |number, digit| {
+            Some(number * 10 + u64::from(char::from(*digit).to_digit(10)?))
+        })
+    };
     let days = days_before(number(0..4)?, number(5..7)?, number(8..10)?)?;
     let minutes = number(11..13)? * 60 + number(14..16)?;
     let ms = days * 86_400_000 + minutes * 60_000 + number(17..19)? * 1000 + number(20..23)?;
-    // Writing it again settles the separators, the signs and the ranges all at once.
-    (from_epoch_ms(ms) == label).then_some(ms)
+    // Writing it again settles the separators and the ranges all at once.
+    written(ms).is_some_and(|written| written == text).then_some(ms)
+}
+
+/// The text of a moment; `None` if its year has more than four digits. By hand: every stream that is
+/// registered has one, and formatting it takes five times as long.
+fn written(ms: u64) -> Option<[u8; 23]> {
+    let (days, time) = (ms / 86_400_000, ms % 86_400_000);
+    let (year, month, day) = date_of(days);
+    if year > 9999 {
+        return None;
+    }
+    let mut text = *b"0000-00-00T00:00:00.000";
+    let mut put = |at: std::ops::Range<usize>, mut number: u64| {
+        for place in text[at].iter_mut().rev() {
+            *place = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+    };
+    put(0..4, year);
+    put(5..7, month);
+    put(8..10, day);
+    put(11..13, time / 3_600_000);
+    put(14..16, time / 60_000 % 60);
+    put(17..19, time / 1000 % 60);
+    put(20..23, time % 1000);
+    Some(text)
 }
 
 /// Year, month and day, `days` after 1970-01-01, in the Gregorian calendar.
@@ -59,10 +97,17 @@ mod tests {
             (951_782_400_000, "2000-02-29T00:00:00.000"),
             (1_432_155_070_252, "2015-05-20T20:51:10.252"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999"),
         ] {
             assert_eq!(from_epoch_ms(ms), label);
             assert_eq!(to_epoch_ms(label), Some(ms));
         }
+    }
+
+    #[test]
+    fn a_year_may_be_too_long_for_a_label() {
+        assert_eq!(from_epoch_ms(253_402_300_800_000), "10000-01-01T00:00:00.000");
+        assert_eq!(to_epoch_ms("10000-01-01T00:00:00.000"), None);
     }
 
     #[test]

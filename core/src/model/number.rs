@@ -115,14 +115,35 @@ fn size(significant_digits: usize, negative: bool) -> u64 {
 
 /// The bytes that DynamoDB counts for `text`; text that is no number counts as what it is.
 pub(crate) fn size_bytes(text: &str) -> u64 {
-    // Nearly every number is an integer of a few digits: each put measures its keys.
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if (1..=MAX_DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
-    {
-        let significant = digits.trim_matches('0').len();
-        return size(significant, significant > 0 && digits.len() < text.len());
+    match significant_of_integer(text) {
+        Some((significant, negative)) => size(significant, negative && significant > 0),
+        None => Decimal::parse(text).map_or(text.len() as u64, |decimal| decimal.size_bytes()),
     }
-    Decimal::parse(text).map_or(text.len() as u64, |decimal| decimal.size_bytes())
+}
+
+/// The significant digits of an integer of up to 38 digits, and whether it has a minus sign. Nearly every
+/// number is one, and each put measures its keys: so in one pass.
+#[inline]
+fn significant_of_integer(text: &str) -> Option<(usize, bool)> {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    if digits.is_empty() || digits.len() > MAX_DIGITS {
+        return None;
+    }
+    // From the first digit that is not 0 to behind the last one.
+    let (mut start, mut end) = (0, 0);
+    for (at, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0' => {}
+            b'1'..=b'9' => {
+                if end == 0 {
+                    start = at;
+                }
+                end = at + 1;
+            }
+            _ => return None,
+        }
+    }
+    Some((end - start, digits.len() < text.len()))
 }
 
 /// The bytes of a number's value, the same for all texts of it: its sign, the power of ten of its first

@@ -36,35 +36,49 @@ impl Record {
     ///
     /// [`Error::MissingKey`] if an attribute of the key is neither in the key image, if there is
     /// one, nor else in the new image, nor else in the old one.
+    #[inline(always)]
     pub(crate) fn new(
         change: Change,
         view: StreamViewType,
         schema: &KeySchema,
         created_ms: u64,
     ) -> Result<Self, Error> {
-        let missing_key = || Error::MissingKey { attribute: schema.hash().into() };
-        let key_source = change.key_source().ok_or_else(missing_key)?;
-        let size = key_source.size_of_keys(schema)?;
-        let key_size = u32::try_from(size)
-            .map_err(|_| Error::InvalidItem { problem: "its key takes over 4 GiB".into() })?;
-
-        let (keeps_new, keeps_old) = match view {
-            StreamViewType::KeysOnly => (false, false),
-            StreamViewType::NewImage => (true, false),
-            StreamViewType::OldImage => (false, true),
-            StreamViewType::NewAndOldImages => (true, true),
+        let Some(key_source) = change.key_source() else {
+            return Err(Error::MissingKey { attribute: schema.hash().into() });
         };
-        let has_image = keeps_new && change.new.is_some() || keeps_old && change.old.is_some();
-        let made = (change.keys.is_none() && !has_image).then(|| key_source.keys(schema, size));
-        Ok(Self {
+        let size = key_source.size_of_keys(schema)?;
+        let key_size = u32::try_from(size).map_err(|_| key_too_large())?;
+        let mut record = Self {
             created_ms,
             key_size,
             operation: change.operation,
             by_ttl: change.is_ttl_delete(),
-            new: change.new.filter(|_| keeps_new),
-            old: change.old.filter(|_| keeps_old),
-            keys: change.keys.or(made),
-        })
+            new: change.new,
+            old: change.old,
+            keys: change.keys,
+        };
+        if view != StreamViewType::NewAndOldImages {
+            record.keep(view, schema);
+        }
+        Ok(record)
+    }
+
+    /// Lets go of the images that the view type does not ask for. If it asks for none of those that are
+    /// there, makes an image of the key attributes, unless the host gave one.
+    #[inline(never)]
+    fn keep(&mut self, view: StreamViewType, schema: &KeySchema) {
+        let keeps_new = view == StreamViewType::NewImage && self.new.is_some();
+        let keeps_old = view == StreamViewType::OldImage && self.old.is_some();
+        if self.keys.is_none() && !keeps_new && !keeps_old {
+            let size = u64::from(self.key_size);
+            self.keys = self.key_source().map(|source| source.keys(schema, size));
+        }
+        if !keeps_new {
+            self.new = None;
+        }
+        if !keeps_old {
+            self.old = None;
+        }
     }
 
     /// The bytes that its images took on the heap when they were made. An image that several
@@ -116,6 +130,11 @@ impl Record {
         let images = [&self.new, &self.old].into_iter().flatten();
         u64::from(self.key_size) + images.map(Image::size_bytes).sum::<u64>()
     }
+}
+
+#[cold]
+fn key_too_large() -> Error {
+    Error::InvalidItem { problem: "its key takes over 4 GiB".into() }
 }
 
 #[cfg(test)]

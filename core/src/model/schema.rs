@@ -87,9 +87,40 @@ impl KeySchema {
     }
 }
 
+/// Whether two names are one. Names are short: calling out to compare them costs more than comparing them.
+#[inline]
+pub(crate) fn same_name(one: &[u8], other: &[u8]) -> bool {
+    /// First and last `N` bytes, which overlap, and the chunks of so many bytes between them; `None` if
+    /// there are fewer bytes.
+    #[inline(always)]
+    fn by_words<const N: usize>(one: &[u8], other: &[u8]) -> Option<bool> {
+        let same_end = one.last_chunk::<N>()? == other.last_chunk::<N>()?;
+        let (words, other_words) = (one.as_chunks::<N>().0, other.as_chunks::<N>().0);
+        Some(same_end && words.iter().zip(other_words).all(|(word, other)| word == other))
+    }
+    one.len() == other.len()
+        && by_words::<8>(one, other)
+            .or_else(|| by_words::<4>(one, other))
+            .unwrap_or_else(|| one.iter().eq(other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_compared_to_the_last_byte() {
+        for len in 0..40 {
+            let name: Vec<u8> = (0..len).map(|at| b'a' + at % 26).collect();
+            assert!(same_name(&name, &name.clone()), "{len}");
+            for at in 0..name.len() {
+                let mut other = name.clone();
+                other[at] ^= 1;
+                assert!(!same_name(&name, &other), "{len}, {at}");
+                assert!(!same_name(&name, &name[..at]), "{len}, {at}");
+            }
+        }
+    }
 
     #[test]
     fn elements_and_names_agree() {

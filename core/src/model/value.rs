@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::number::{self, Decimal};
+use super::schema::{KeySchema, same_name};
 
 /// The attributes of an item, or of a map inside one, by name.
 pub type Attributes = BTreeMap<String, AttributeValue>;
@@ -42,11 +43,21 @@ impl AttributeValue {
     ///
     /// Source: Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats".
     #[must_use]
+    #[inline(always)]
     pub fn size_bytes(&self) -> u64 {
         match self {
             Self::S(text) => text.len() as u64,
             Self::N(text) => number::size_bytes(text),
             Self::B(bytes) => bytes.len() as u64,
+            Self::Null(_) | Self::Bool(_) => 1,
+            _ => self.size_of_contents(),
+        }
+    }
+
+    /// The same for sets, maps and lists: apart, so that what keys are made of is measured at once.
+    #[inline(never)]
+    fn size_of_contents(&self) -> u64 {
+        match self {
             Self::Ss(texts) => texts.iter().map(|text| text.len() as u64).sum(),
             Self::Ns(texts) => texts.iter().map(|text| number::size_bytes(text)).sum(),
             Self::Bs(all) => all.iter().map(|bytes| bytes.len() as u64).sum(),
@@ -54,7 +65,9 @@ impl AttributeValue {
             Self::L(list) => {
                 container_size(list.len()) + list.iter().map(Self::size_bytes).sum::<u64>()
             }
-            Self::Null(_) | Self::Bool(_) => 1,
+            Self::S(_) | Self::N(_) | Self::B(_) | Self::Null(_) | Self::Bool(_) => {
+                self.size_bytes()
+            }
         }
     }
 
@@ -106,6 +119,39 @@ pub(crate) fn container_size(elements: usize) -> u64 {
 pub(crate) fn size_of_attributes(attributes: &Attributes) -> u64 {
     attributes.iter().map(|(name, value)| name.len() as u64 + value.size_bytes()).sum()
 }
+
+/// The size of the key attributes, names and values; `None` if one of them is not there.
+#[inline(never)]
+pub(crate) fn size_of_keys(attributes: &Attributes, schema: &KeySchema) -> Option<u64> {
+    let size_of = |name: &str, value: &AttributeValue| name.len() as u64 + value.size_bytes();
+    if attributes.len() > ONE_PASS {
+        let mut sizes = schema.names().map(|name| Some(size_of(name, attributes.get(name)?)));
+        return sizes.try_fold(0, |sum, size| Some(sum + size?));
+    }
+    let (hash, range) = (schema.hash().as_bytes(), schema.range().map(str::as_bytes));
+    // No name is as long as that.
+    let range_len = range.map_or(usize::MAX, <[u8]>::len);
+    let mut missing = if range.is_some() { 2 } else { 1 };
+    let mut size = 0;
+    for (name, value) in attributes {
+        if name.len() != hash.len() && name.len() != range_len {
+            continue;
+        }
+        let bytes = name.as_bytes();
+        if same_name(bytes, hash) || range.is_some_and(|range| same_name(bytes, range)) {
+            size += size_of(name, value);
+            missing -= 1;
+            if missing == 0 {
+                return Some(size);
+            }
+        }
+    }
+    None
+}
+
+/// Up to so many attributes, one look at all names costs less than looking up two: it compares lengths,
+/// which tell most names apart, where the look-up compares texts.
+const ONE_PASS: usize = 48;
 
 /// Whether DynamoDB would call two maps equal.
 pub(crate) fn same_attributes(one: &Attributes, other: &Attributes) -> bool {

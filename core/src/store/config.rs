@@ -1,5 +1,6 @@
 //! How a store and its streams are set up.
 
+use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +111,12 @@ pub struct StreamConfig {
 #[derive(Debug, Clone)]
 enum Naming {
     Arn(StreamArn),
-    Parts { table: String, region: String, account: String, created_ms: Option<u64> },
+    Parts {
+        table: String,
+        region: Cow<'static, str>,
+        account: Cow<'static, str>,
+        created_ms: Option<u64>,
+    },
 }
 
 impl StreamConfig {
@@ -118,8 +124,8 @@ impl StreamConfig {
     pub fn new(table: impl Into<String>, key_schema: KeySchema, view_type: StreamViewType) -> Self {
         let naming = Naming::Parts {
             table: table.into(),
-            region: "us-east-1".to_owned(),
-            account: "000000000000".to_owned(),
+            region: "us-east-1".into(),
+            account: "000000000000".into(),
             created_ms: None,
         };
         Self { naming, key_schema, view_type, shards: 1, settings: Settings::DEFAULT }
@@ -139,7 +145,7 @@ impl StreamConfig {
     /// The region in the ARN. Changes nothing when the ARN was given.
     pub fn region(mut self, to: impl Into<String>) -> Self {
         if let Naming::Parts { region, .. } = &mut self.naming {
-            *region = to.into();
+            *region = Cow::Owned(to.into());
         }
         self
     }
@@ -147,7 +153,7 @@ impl StreamConfig {
     /// The account in the ARN: twelve digits. Changes nothing when the ARN was given.
     pub fn account(mut self, to: impl Into<String>) -> Self {
         if let Naming::Parts { account, .. } = &mut self.naming {
-            *account = to.into();
+            *account = Cow::Owned(to.into());
         }
         self
     }
@@ -229,11 +235,9 @@ impl StreamConfig {
         match self.naming {
             Naming::Arn(arn) => Ok(StreamInfo::with_arn(arn, self.key_schema, self.view_type)),
             Naming::Parts { table, region, account, created_ms } => {
-                StreamInfo::builder(table, self.key_schema, self.view_type)
-                    .region(region)
-                    .account(account)
-                    .created_ms(created_ms.unwrap_or(now_ms))
-                    .build()
+                let created_ms = created_ms.unwrap_or(now_ms);
+                let arn = StreamArn::new(&region, &account, &table, created_ms)?;
+                Ok(StreamInfo::with_arn(arn, self.key_schema, self.view_type))
             }
         }
     }

@@ -11,10 +11,10 @@ use super::context::Context;
 use super::ledger::Ledger;
 use super::retention::Retention;
 use super::routing::HashRange;
-use super::shard::{Shard, ShardId, Successor};
+use super::shard::{Rolling, Shard, ShardId, Successor};
 use super::topology::{Listed, Topology};
 use crate::error::Error;
-use crate::log::{LogOptions, LogStats, NeverVisible, Position, Snapshot};
+use crate::log::{Log, LogOptions, LogStats, NeverVisible, Position, Snapshot};
 use crate::model::{SequenceNumber, StreamInfo, StreamStatus};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, MetadataCell};
@@ -71,6 +71,28 @@ impl Settings {
         roll_after_ms: NonZeroU64::new(4 * 60 * 60 * 1000),
         roll_after_records: None,
     };
+
+    /// When a shard is to be rolled that is made at `now_ms`.
+    pub(crate) fn rolling(self, now_ms: u64) -> Rolling {
+        let at_ms = self.roll_after_ms.map_or(u64::MAX, |after| now_ms.saturating_add(after.get()));
+        let behind = self.roll_after_records.map_or(u64::MAX, NonZeroU64::get);
+        Rolling { at_ms, behind }
+    }
+
+    /// How the logs of a stream's shards are set up. Where bytes are counted, the log must give up nothing
+    /// by itself.
+    pub(crate) fn log_options(self, context: &Context) -> LogOptions {
+        match self.retention.records {
+            Some(count) if !self.is_charged(context) => LogOptions::new().retain_last(count),
+            _ => LogOptions::new(),
+        }
+    }
+
+    /// Whether the bytes of a stream's records are counted: only if somebody wants to bound them.
+    #[inline]
+    fn is_charged(self, context: &Context) -> bool {
+        self.retention.bytes.is_some() || context.ledger.is_some()
+    }
 }
 
 /// A stream as it is described: one consistent view.
@@ -118,19 +140,24 @@ impl Stream {
         settings: Settings,
         context: StdArc<Context>,
     ) -> Self {
-        let topology = MetadataCell::new(Topology::new());
+        // A stream's first shards are as old as it is, also when a host restores it later: then they have the
+        // names that they had before.
+        let (born_ms, rolling) = (info.created_ms(), settings.rolling(context.clock.now_ms()));
+        let mut topology = Topology::new();
+        let born: SmallVec<[Arc<Shard>; 1]> = HashRange::ALL
+            .divide(shards)
+            .map(|range| {
+                let birth = topology.birth(born_ms);
+                topology.born(birth);
+                let log = Log::with_options(settings.log_options(&context));
+                Arc::new(Shard::new(&info, birth, None, range, rolling, log))
+            })
+            .collect();
+        topology.status = StreamStatus::Enabled;
+        topology.list(born);
+        let topology = MetadataCell::new(topology);
         let (ledger, gone_ms) = (Ledger::new(), AtomicU64::new(u64::MAX));
-        let inner = Inner { info, topology, context, settings, ledger, gone_ms };
-        let stream = Self(StdArc::new(inner));
-        let born: SmallVec<[Arc<Shard>; 1]> =
-            HashRange::ALL.divide(shards).map(|range| stream.make_shard(range, None)).collect();
-        stream.topology().rcu(|topology| {
-            let mut changed = (**topology).clone();
-            changed.status = StreamStatus::Enabled;
-            changed.list(born.iter().cloned());
-            Arc::new(changed)
-        });
-        stream
+        Self(StdArc::new(Inner { info, topology, context, settings, ledger, gone_ms }))
     }
 
     /// What is the same for all records of the stream.
@@ -313,15 +340,6 @@ impl Stream {
         self.0.settings.retention
     }
 
-    /// How the logs of its shards are set up. Where bytes are counted, the log must give up nothing by
-    /// itself.
-    pub(crate) fn log_options(&self) -> LogOptions {
-        match self.retention().records {
-            Some(count) if !self.is_charged() => LogOptions::new().retain_last(count),
-            _ => LogOptions::new(),
-        }
-    }
-
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.0.ledger
     }
@@ -333,7 +351,7 @@ impl Stream {
     /// Whether the bytes of its records are counted: only if somebody wants to bound them.
     #[inline]
     pub(crate) fn is_charged(&self) -> bool {
-        self.retention().bytes.is_some() || self.context().ledger.is_some()
+        self.0.settings.is_charged(&self.0.context)
     }
 
     /// Whether both handles are of one stream.

@@ -13,19 +13,16 @@
 //! Models: `topology`, `topology_described`, `topology_two_closings`, `topology_disabled`,
 //! `topology_refused`, `topology_read_to_the_end`.
 
-use std::num::NonZeroU64;
-
 use smallvec::SmallVec;
 
 use super::handle::Stream;
 use super::routing::HashRange;
-use super::shard::{Children, Rolling, Shard, ShardId, Successor};
-use super::topology::{Birth, End, Listed};
+use super::shard::{Children, Shard, ShardId, Successor};
+use super::topology::{End, Listed};
 use crate::error::Error;
 use crate::log::Log;
 use crate::model::StreamStatus;
 use crate::sync::Arc;
-use crate::sync::atomic::AtomicU64;
 
 /// What an append does that was turned away from a closed shard.
 pub(crate) enum Redirected {
@@ -144,31 +141,22 @@ impl Stream {
 
     fn make_children(&self, parent: &Shard, parts: u32) -> Children {
         let ranges: SmallVec<[HashRange; 2]> = parent.range.divide(parts).collect();
-        ranges.into_iter().map(|range| self.make_shard(range, Some(parent.id.clone()))).collect()
+        ranges.into_iter().map(|range| self.make_shard(range, parent.id.clone())).collect()
     }
 
-    /// A new shard, not listed yet.
-    pub(crate) fn make_shard(&self, range: HashRange, parent: Option<ShardId>) -> Arc<Shard> {
+    /// A new shard that goes on from another one, not listed yet.
+    pub(crate) fn make_shard(&self, range: HashRange, parent: ShardId) -> Arc<Shard> {
         let now_ms = self.now_ms();
-        // A stream's first shards are as old as it is, also when a host restores it later: then they have the
-        // names that they had before.
-        let born_ms = if parent.is_none() { self.info().created_ms() } else { now_ms };
         let before = self.topology().rcu(|topology| {
             let mut changed = (**topology).clone();
-            changed.born(topology.birth(born_ms));
+            changed.born(topology.birth(now_ms));
             Arc::new(changed)
         });
-        let Birth { ordinal, created_ms } = before.birth(born_ms);
-        let id = ShardId::new(self.info(), ordinal, created_ms);
-        let log = Log::with_options(self.log_options());
-        let settings = self.settings();
+        let birth = before.birth(now_ms);
         // By the clock, not by the shard's own time, which runs ahead of a clock that stands still.
-        let at_ms =
-            settings.roll_after_ms.map_or(u64::MAX, |after| now_ms.saturating_add(after.get()));
-        let behind = settings.roll_after_records.map_or(u64::MAX, NonZeroU64::get);
-        let rolling = Rolling { at_ms, behind };
-        let released = AtomicU64::new(0);
-        Arc::new(Shard { ordinal, id, parent, created_ms, range, released, rolling, log })
+        let rolling = self.settings().rolling(now_ms);
+        let log = Log::with_options(self.settings().log_options(self.context()));
+        Arc::new(Shard::new(self.info(), birth, Some(parent), range, rolling, log))
     }
 
     /// Lists a sealed shard as closed and its children as open, if nobody has done so yet.

@@ -107,13 +107,14 @@ impl Stream {
         Writer { topology: self.topology().load_full(), stream: self.clone() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn record(&self, change: Change) -> Result<Record, Error> {
         let info = self.info();
         Record::new(change, info.view_type(), info.key_schema(), self.now_ms())
     }
 
-    #[inline]
+    /// Inlined where it is called, so that a record is made where it is stored.
+    #[inline(always)]
     fn place(&self, topology: &Topology, record: Record) -> Placed {
         let Some(shard) = topology.route(&record, self.info().key_schema()) else {
             return Placed::Nowhere;

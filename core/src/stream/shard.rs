@@ -1,14 +1,16 @@
 //! A shard: one log of records, its place among the shards of its stream, and its name.
 
 use std::fmt;
+use std::hash::Hasher;
 use std::sync::Arc as StdArc;
 
 use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
 use super::routing::HashRange;
+use super::topology::Birth;
 use crate::log::{Log, LogHandle, Position, SealedHandle};
-use crate::model::{Record, SequenceNumber, StreamInfo};
+use crate::model::{Record, SequenceNumber, StreamInfo, hexadecimal};
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicU64;
 
@@ -21,10 +23,19 @@ pub struct ShardId(StdArc<str>);
 
 impl ShardId {
     pub(crate) fn new(info: &StreamInfo, ordinal: u32, created_ms: u64) -> Self {
-        let mut name = info.arn().as_str().as_bytes().to_vec();
-        name.extend_from_slice(&ordinal.to_le_bytes());
-        let tag = SipHasher13::new().hash(&name) as u32;
-        Self(format!("shardId-{created_ms:020}-{tag:08x}").into())
+        let mut hasher = SipHasher13::new();
+        hasher.write(info.arn().as_str().as_bytes());
+        hasher.write(&ordinal.to_le_bytes());
+        let tag = hasher.finish() as u32;
+        // By hand: formatting takes a good part of the time of registering a stream.
+        let mut name = *b"shardId-00000000000000000000-00000000";
+        let mut rest = created_ms;
+        for digit in name[8..28].iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        name[29..].copy_from_slice(&hexadecimal(tag));
+        Self(str::from_utf8(&name).unwrap_or_default().into())
     }
 
     /// The name as a text of 37 characters.
@@ -74,6 +85,19 @@ pub(crate) struct Rolling {
 }
 
 impl Shard {
+    pub(crate) fn new(
+        info: &StreamInfo,
+        Birth { ordinal, created_ms }: Birth,
+        parent: Option<ShardId>,
+        range: HashRange,
+        rolling: Rolling,
+        log: Log<Record, Successor>,
+    ) -> Self {
+        let id = ShardId::new(info, ordinal, created_ms);
+        let released = AtomicU64::new(0);
+        Self { ordinal, id, parent, created_ms, range, released, rolling, log }
+    }
+
     /// Whether it is old enough to be rolled.
     #[inline]
     pub(crate) fn is_due(&self, now_ms: u64) -> bool {
@@ -126,5 +150,24 @@ impl LogHandle for ShardHandle {
     #[inline]
     fn log(&self) -> &Log<Record, Successor> {
         &self.0.log
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{KeySchema, StreamViewType};
+
+    #[test]
+    fn names_of_shards_do_not_change() {
+        let schema = KeySchema::new("pk", None).unwrap();
+        let info = StreamInfo::builder("Orders", schema, StreamViewType::KeysOnly).build().unwrap();
+        for (ordinal, created_ms, name) in [
+            (0, 0, "shardId-00000000000000000000-7395efa6"),
+            (7, 1_432_155_070_252, "shardId-00000001432155070252-f0fb4525"),
+            (u32::MAX, u64::MAX, "shardId-18446744073709551615-1afbcf35"),
+        ] {
+            assert_eq!(ShardId::new(&info, ordinal, created_ms).as_str(), name);
+        }
     }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::errors::{Refusal, WireError};
 use super::rate::{Limiter, RateLimits};
+use super::record::Splicer;
 use super::request::{Members, Rules};
-use super::{record, response};
+use super::response;
 use crate::error::Error;
 use crate::model::{SEQUENCE_NUMBER_LENGTH, SequenceNumber, StreamArn, TABLE_NAME_LENGTH};
 use crate::store::{LIST_LIMIT, Store};
@@ -181,11 +182,12 @@ impl StreamsApi {
         self.limiter.get_records(&page)?;
         let mut body = Vec::with_capacity(TYPICAL_RECORD * (page.len() + 1));
         body.extend_from_slice(b"{\"Records\":[");
+        let mut splicer = Splicer::new();
         for (number, record) in page.iter().enumerate() {
             if number > 0 {
                 body.push(b',');
             }
-            record::write(&record, &mut body);
+            splicer.write(&record, &mut body);
         }
         body.push(b']');
         if let Some(next) = page.next_iterator() {

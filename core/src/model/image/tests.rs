@@ -15,6 +15,34 @@ fn problem(json: &str) -> Box<str> {
 }
 
 #[test]
+fn the_missing_key_is_named_however_many_attributes_there_are() {
+    let schema = KeySchema::new("partition", Some("sort")).unwrap();
+    for others in [0, 3, 47, 200] {
+        let all = |names: &[&str]| {
+            // As long as the names of the key, and different at their beginning or at their end.
+            let more = (0..others).flat_map(|n| [format!("s{n:03}"), format!("partiti{n:02}")]);
+            let names = names.iter().map(|&name| name.to_owned()).chain(more.take(others));
+            names.map(|name| (name, AttributeValue::S("ab".into()))).collect::<Attributes>()
+        };
+        for (names, expected) in [
+            (&["partition", "sort"][..], Ok(9 + 2 + 4 + 2)),
+            (&["partition", "snort"], Err("sort")),
+            (&["partitioN", "sort"], Err("partition")),
+            (&["partition", "sorT", "Sort"], Err("sort")),
+            (&[], Err("partition")),
+        ] {
+            let made = Image::new(all(names));
+            let given = Image::from_json(Image::new(all(names)).json()).unwrap();
+            for image in [&made, &given] {
+                let expected =
+                    expected.map_err(|name| Error::MissingKey { attribute: name.into() });
+                assert_eq!(image.size_of_keys(&schema), expected, "{others} beside {names:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn given_json_is_kept_and_read_when_asked() {
     let image = Image::from_json(JSON.as_bytes()).unwrap();
     let before = image.kept_bytes();
@@ -22,7 +50,7 @@ fn given_json_is_kept_and_read_when_asked() {
     assert_eq!(image.json(), JSON.as_bytes());
     assert_eq!(image.size_bytes(), (2 + 1) + (4 + 2) + (4 + 5));
     assert_eq!(image.attribute("pk").unwrap().into_owned(), AttributeValue::S("a".into()));
-    assert_eq!(image.size_of("list"), Some(9));
+    assert_eq!(image.size_of_keys(&KeySchema::new("list", None).unwrap()), Ok(9));
     assert!(image.0.attributes.get().is_none(), "nobody has asked for all attributes");
     // This name stands in the text with an escape; it is found all the same.
     assert_eq!(image.attribute("name").unwrap().into_owned(), AttributeValue::N("10".into()));
@@ -70,14 +98,16 @@ proptest! {
         let given = Image::from_json(made.json()).unwrap();
         prop_assert_eq!(made.size_bytes(), given.size_bytes());
         let fresh = Image::new(item.clone());
-        for name in item.keys().chain([&absent]) {
+        // Wherever a key attribute is said to lie, it is found.
+        for (place, name) in item.keys().chain([&absent]).enumerate() {
             let value = item.get(name);
             for image in [&fresh, &made, &given] {
                 prop_assert_eq!(image.attribute(name).map(Cow::into_owned), value.cloned());
+                let Ok(schema) = KeySchema::new(name, None) else { continue };
                 let size = value.map(|value| name.len() as u64 + value.size_bytes());
-                prop_assert_eq!(image.size_of(name), size);
+                prop_assert_eq!(image.size_of_keys(&schema).ok(), size);
                 let mut member = b"{".to_vec();
-                image.write_attribute(name, &mut member);
+                image.write_keys(&schema, &mut [place, 0], &mut member);
                 member.push(b'}');
                 let read = Image::from_json(member).unwrap();
                 prop_assert_eq!(read.attributes().iter().next(), item.get_key_value(name));

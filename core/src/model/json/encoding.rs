@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::read::{self, Measured, Text, Value};
 use super::{problem, write};
 use crate::error::Error;
+use crate::model::schema::same_name;
 use crate::model::{AttributeValue, Attributes};
 
 /// The JSON of an item, with a table of its attributes.
@@ -101,10 +102,18 @@ impl Encoding {
             .expect("it was written here, or checked by the same grammar")
     }
 
-    /// The attribute of this name as `"name":value`, if the table has it.
-    pub(crate) fn member(&self, name: &str) -> Option<&[u8]> {
-        let place = self.place(name)?;
-        Some(&self.json[place.start as usize..place.end as usize])
+    /// The attribute of this name as `"name":value`, if the table has it. `hint` is where it may be in the
+    /// table, and becomes where it is.
+    #[inline]
+    pub(crate) fn member(&self, name: &str, hint: &mut usize) -> Option<&[u8]> {
+        if let Some(place) = self.places.get(*hint)
+            && self.is_called(place, name)
+        {
+            return Some(self.text(place));
+        }
+        let at = self.places.iter().position(|place| self.is_called(place, name))?;
+        *hint = at;
+        Some(self.text(&self.places[at]))
     }
 
     /// The size of this attribute, name and value, if the table has it.
@@ -115,7 +124,7 @@ impl Encoding {
     /// The value of this attribute, if the table has it.
     pub(crate) fn value(&self, name: &str) -> Option<AttributeValue> {
         // Between the name's closing quote and the value there are a colon and perhaps blanks.
-        let after_name = self.member(name)?.get(name.len() + 2..)?;
+        let after_name = self.text(self.place(name)?).get(name.len() + 2..)?;
         let colon = after_name.iter().position(|&byte| byte == b':')?;
         serde_json::from_slice(&after_name[colon + 1..]).ok()
     }
@@ -131,7 +140,7 @@ impl Encoding {
             }
             let start = json.len();
             let place = self.place(name)?;
-            json.extend_from_slice(&self.json[place.start as usize..place.end as usize]);
+            json.extend_from_slice(self.text(place));
             places.push(Place {
                 start: u32::try_from(start).ok()?,
                 end: u32::try_from(json.len()).ok()?,
@@ -143,12 +152,20 @@ impl Encoding {
     }
 
     fn place(&self, name: &str) -> Option<&Place> {
-        self.places.iter().find(|place| {
-            let start = place.start as usize + 1;
-            // Lengths first: they tell most names apart.
-            place.name_len as usize == name.len()
-                && self.json[start..start + name.len()] == *name.as_bytes()
-        })
+        self.places.iter().find(|place| self.is_called(place, name))
+    }
+
+    /// Whether the attribute that lies there has this name.
+    #[inline]
+    fn is_called(&self, place: &Place, name: &str) -> bool {
+        let start = place.start as usize + 1;
+        // Lengths first: they tell most names apart.
+        place.name_len as usize == name.len()
+            && same_name(&self.json[start..start + name.len()], name.as_bytes())
+    }
+
+    fn text(&self, place: &Place) -> &[u8] {
+        &self.json[place.start as usize..place.end as usize]
     }
 }
 

@@ -288,7 +288,7 @@ mod tests {
         let mut consumer = stream.consume(ConsumerStart::TrimHorizon).unwrap();
         let parent = stream.shard_by_ordinal(0).unwrap();
         // Another thread was suspended between sealing the shard and listing what comes after it.
-        let child = stream.make_shard(parent.range, Some(parent.id.clone()));
+        let child = stream.make_shard(parent.range, parent.id.clone());
         parent.log.seal(Successor::Children([child].into_iter().collect()));
         assert_eq!(stream.describe().shards.len(), 1);
         assert_eq!(read(&mut consumer), Ok(vec![]));
