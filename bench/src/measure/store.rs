@@ -128,9 +128,10 @@ fn streamcore(scenario: &Scenario, by_writer: bool) -> Result<Outcome, Refusal> 
     match scenario.work {
         Work::Put => {
             let (stream, shard) = orders(Some(scenario.retain));
-            let images = &changes(1)[0];
             let warm = 3 * scenario.retain.get() / threads as u64;
             let write = |_, gate: &Gate| {
+                // Each thread changes an item of its own; one for all would measure who counts its sharers.
+                let images = &changes(1)[0];
                 let mut by =
                     if by_writer { By::Writer(stream.writer()) } else { By::Stream(&stream) };
                 (0..warm).for_each(|_| by.put(crate::change(images)));
@@ -286,8 +287,8 @@ fn replaced(scenario: &Scenario) -> Result<Outcome, Refusal> {
     store.register(arn);
     match scenario.work {
         Work::Put => {
-            let mould = ReplacedRecord::mould(arn, &changes(1)[0]);
             let write = |_, gate: &Gate| {
+                let mould = ReplacedRecord::mould(arn, &changes(1)[0]);
                 // It keeps every record, so memory is used before by another store.
                 let other = ReplacedStore::default();
                 other.register(arn);
