@@ -322,7 +322,7 @@ mod tests {
         let last = Position::new((1 << 50) - 1);
         assert!(end(last).is_some(), "eight slots a segment are the least");
         assert_eq!(end(Position::new(1 << 52)), None, "such a row is not even asked for");
-        assert!((30..ROWS).contains(&row_of(SegmentNo::new(u64::MAX >> 2))));
+        assert!(row_of(SegmentNo::new(u64::MAX >> 2)) < ROWS);
         assert!(Directory::<u64>::new().pin_word(SegmentNo::new(1 << 50)).is_none());
     }
 
