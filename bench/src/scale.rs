@@ -1,5 +1,5 @@
-//! Whether memory and the cost of an operation stay flat: while a stream grows [old], with [many]
-//! streams in a store, and with [long] ones.
+//! Whether memory and the cost of an operation stay flat: while a stream grows `old`, with `many`
+//! streams in a store, and with `long` ones.
 //!
 //! Each part is a process of its own, so that its memory is its own. Costs at different sizes are measured in
 //! turns, and a ratio is the median of the ratios of the rounds, as in a comparison; so the noise of a machine,
