@@ -10,7 +10,7 @@ use crate::measure::floors::Floor;
 
 const WIDTH: f64 = 960.0;
 /// Room for labels beside a plot: at the left of bars, at the right of lines.
-const LABELS: f64 = 190.0;
+const LABELS: f64 = 210.0;
 
 /// A scale from values to places.
 #[derive(Clone, Copy)]
@@ -99,7 +99,9 @@ pub fn colour(contender: &str) -> String {
     match known.iter().position(|name| *name == contender) {
         Some(number) => format!("c{number}"),
         None if contender.starts_with("floor:") => "floor".into(),
-        None if contender.starts_with("streamcore S") => "c12".into(),
+        None if contender.starts_with("streamcore S") || contender.starts_with("streamcore, ") => {
+            "c12".into()
+        }
         None if contender.starts_with("streamcore") => "c0".into(),
         None if contender.starts_with("replaced") => "c11".into(),
         None => "c13".into(),
