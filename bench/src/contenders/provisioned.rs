@@ -9,7 +9,7 @@ use streamcore::log::{Log, LogOptions};
 use crate::contender::{Able, Append, Contender, Setup};
 use crate::payload::{Payload, Seen};
 
-use super::streamcore::{Writer, scanner};
+use super::streamcore::{Writer, scanner, tailer};
 
 /// The log, and the thread that touches its memory ahead.
 pub struct StreamcoreProvisioned;
@@ -41,6 +41,9 @@ impl Contender for StreamcoreProvisioned {
     }
     fn writer<T: Payload>(log: &Provisioned<T>) -> impl Append<T> {
         Writer(&*log.log)
+    }
+    fn tailer<T: Payload>(log: &Provisioned<T>) -> Able<impl FnMut(&mut Seen)> {
+        Ok(tailer(&*log.log))
     }
     fn scanner<T: Payload>(log: &Provisioned<T>) -> Able<impl FnMut(&mut Seen)> {
         Ok(scanner(&*log.log))
