@@ -205,9 +205,10 @@ impl<T, S> Log<T, S> {
         }
         let first = before.position();
         let end = first.plus(count);
-        let source = values.as_mut_ptr();
         // SAFETY: no value is left behind: each is moved to its slot below, where nothing can panic.
         unsafe { values.set_len(0) };
+        // Only now: `set_len` borrows the values' own room, if that is where they are.
+        let source = values.as_mut_ptr();
         let mut next = end;
         let mut batch = Batch::Ends;
         // From the last to the first: a prefix that passes the first slot finds all the others ready.

@@ -58,10 +58,13 @@ const fn row_of(segment: SegmentNo) -> usize {
     }
 }
 
+/// log2 of the longest row that the address space could hold.
+const MOST_BITS: usize = if usize::BITS >= 64 { 48 } else { 26 };
+
 /// Behind the last segment of a row; how many entries it has room for. `None` if no memory would hold them.
 const fn row_end(row: usize) -> Option<usize> {
     let bits = 2 * row + 2;
-    if bits <= 48 { Some((1 << bits) - 1) } else { None }
+    if bits <= MOST_BITS { Some((1 << bits) - 1) } else { None }
 }
 
 /// The first segment of a row.
@@ -275,7 +278,9 @@ unsafe fn free_row(row: NonNull<AtomicPtr<Header>>, len: usize) {
 /// The writer holds a reserved position that can never be published, so the log is stuck for good.
 #[cold]
 fn out_of_positions() -> ! {
-    eprintln!("streamcore: the log has used up its positions (2^50 at the least)");
+    eprintln!(
+        "streamcore: the log has used up its positions (2^50 at the least, or 2^28 with 32 bits)"
+    );
     std::process::abort()
 }
 
@@ -318,6 +323,9 @@ mod tests {
     #[test]
     fn there_are_rows_for_as_many_positions_as_is_said() {
         use super::super::position::{Geometry, Position};
+        if usize::BITS < 64 {
+            return;
+        }
         let end = |last| row_end(row_of(Geometry::<[u8; 100_000]>::locate(last).segment));
         let last = Position::new((1 << 50) - 1);
         assert!(end(last).is_some(), "eight slots a segment are the least");

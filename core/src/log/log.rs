@@ -89,7 +89,8 @@ pub struct LogStats {
     pub appended: u64,
     /// Positions below the watermark, trimmed ones included.
     pub published: u64,
-    /// Reserved, but not known to be published: in flight, or behind a writer that is suspended.
+    /// Reserved, but not known to be published: in flight, behind a writer that is suspended, or published
+    /// since anybody last looked at the whole prefix (appends do so now and then, cursors at the tail do not).
     pub prefix_lag: u64,
     /// Positions below the horizon.
     pub trimmed: u64,
@@ -181,7 +182,8 @@ impl<T, S> Log<T, S> {
     }
 
     /// Gives back what the log keeps for later: drops the values of dead segments and frees the spare
-    /// ones. For a log that has fallen idle; one that goes on allocates anew.
+    /// ones. For a log that has fallen idle; one that goes on allocates anew, and so does a thread that
+    /// provisions.
     ///
     /// # Progress
     ///

@@ -18,7 +18,7 @@
 //!
 //! The sealer takes back the segment that was installed ahead for positions that will never be: it
 //! buries the entry with a swap, an installer fills it with a CAS, so of the two the later one knows.
-//! In the same way it closes the shelves of spare and dying segments ([`shelf`](super::shelf)).
+//! In the same way it closes the shelves of spare, dying and provisioned segments ([`shelf`](super::shelf)).
 //! And of a trimmer that reaches the end and the sealer, the later one gives up the last segment:
 //! both do an RMW on the horizon (`Horizon::meet`).
 //!

@@ -167,7 +167,9 @@ impl<T> SegmentRef<T> {
         const PAGE: usize = 4096;
         // The models' memory is no memory.
         if !SMALL {
-            for at in (0..Self::layout(slots).size()).step_by(PAGE).skip(1) {
+            let last = Self::layout(slots).size() - 1;
+            // The last page may begin behind the last step.
+            for at in (PAGE..last).step_by(PAGE).chain([last]) {
                 // SAFETY: inside of the block and behind its header; slots are zeroed, and stay so.
                 unsafe { self.0.as_ptr().cast::<u8>().add(at).write_volatile(0) };
             }

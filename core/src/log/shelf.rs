@@ -1,7 +1,8 @@
 //! A shelf: a few places where a segment without a number waits for whoever takes it next.
 //!
 //! The log keeps two: empty blocks to install again (spares), and dead blocks whose values are still
-//! to be dropped, a few per append (the dying).
+//! to be dropped, a few per append (the dying); and a third, if it was asked for, with what was
+//! [provisioned](super::provision).
 //!
 //! # State
 //!
@@ -13,7 +14,7 @@
 //!   \------------close (swap)-------/--> CLOSED
 //! ```
 //!
-//! The sealer closes both shelves, since nobody would come for what lies there. Of a put and the close
+//! The sealer closes all shelves, since nobody would come for what lies there. Of a put and the close
 //! one comes first: either the closer finds the block, or the giver keeps it.
 //!
 //! # Orderings
