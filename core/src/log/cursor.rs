@@ -431,3 +431,34 @@ impl fmt::Display for NeverVisible {
 }
 
 impl std::error::Error for NeverVisible {}
+
+#[cfg(all(test, not(any(streamcore_loom, streamcore_shuttle))))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// A cursor that has waited for a record which came when somebody was asleep, or was about to be.
+    fn waited() -> Cursor<Arc<Log<u64>>> {
+        let log = Arc::new(Log::<u64>::new());
+        let mut cursor = Cursor::new(Arc::clone(&log), Position::ZERO);
+        let sleeper = thread::spawn(move || {
+            assert_eq!(cursor.wait(None), WaitOutcome::Readable);
+            cursor
+        });
+        while !log.stats().has_waiters {
+            thread::yield_now();
+        }
+        log.append(7).expect("nobody seals");
+        sleeper.join().expect("it only waits")
+    }
+
+    #[test]
+    fn who_was_woken_knows_it_until_nothing_comes() {
+        let woken = (0..10_000).map(|_| waited()).find(|cursor| cursor.pace == Pace::Woken);
+        let mut cursor = woken.expect("one of so many was asleep already");
+        assert_eq!(cursor.next(), Ok(Next::Record(Position::ZERO, &7)));
+        assert_eq!(cursor.wait(Some(Duration::from_millis(1))), WaitOutcome::TimedOut);
+        assert!(cursor.pace == Pace::Unknown, "the next wait asks at once");
+    }
+}
