@@ -7,6 +7,7 @@ use crate::calls::Emulator;
 use crate::error::ApiError;
 use crate::request;
 use crate::schema::{CreateTable, StreamSpecification, Tag, Throughput, key_elements};
+use crate::service;
 use crate::table::{LatestStream, Settings, Table};
 use crate::tables;
 use crate::visible::Outlet;
@@ -257,7 +258,7 @@ fn check_tags(tags: &[Tag]) -> Result<(), ApiError> {
 
 /// An id in the form of a UUID, different for every table that this process makes.
 fn table_id() -> String {
-    let bits = u128::from(crate::http::random()) << 64 | u128::from(crate::http::random());
+    let bits = u128::from(service::random()) << 64 | u128::from(service::random());
     let hex = format!("{bits:032x}");
     let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
     parts.join("-")

@@ -7,9 +7,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use streamcore::Store;
 use streamcore::stream::ManualClock;
-use streamcore::wire::{RateLimits, StreamsApi, WireError};
+use streamcore::wire::{RateLimits, StreamsApi};
+use tokio::sync::watch;
 
-use crate::error::{ApiError, ErrorKind};
+use crate::error::ApiError;
+use crate::service::{Call, Failure, Limits, Refusal, TableHost};
 use crate::tables::Tables;
 use crate::tokens::Tokens;
 use crate::visible::Receipts;
@@ -38,6 +40,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// How often [`serve`](crate::serve) does what is due in streams that nobody comes to: each minute.
     pub maintain_every: Duration,
+    /// What [`serve`](crate::serve) takes upon itself.
+    pub limits: Limits,
 }
 
 impl Default for Config {
@@ -55,28 +59,14 @@ impl Default for Config {
             roll_after: None,
             rate_limits: RateLimits::none(),
             maintain_every: Duration::from_secs(60),
+            limits: Limits::default(),
         }
     }
-}
-
-/// A refusal, ready to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The HTTP status.
-    pub status: u16,
-    /// The JSON body, with `__type` and `message`.
-    pub body: Vec<u8>,
 }
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         Self { status: error.status(), body: error.body() }
-    }
-}
-
-impl From<WireError> for Failure {
-    fn from(error: WireError) -> Self {
-        Self { status: error.status, body: error.body() }
     }
 }
 
@@ -91,7 +81,9 @@ pub struct Emulator {
     pub(crate) turning: Mutex<()>,
     /// Of transactions.
     pub(crate) tokens: Tokens,
-    streams: StreamsApi,
+    pub(crate) streams: StreamsApi,
+    /// Whether whoever waits for news is to stop waiting.
+    stopping: watch::Sender<bool>,
 }
 
 impl Emulator {
@@ -118,6 +110,7 @@ impl Emulator {
             turning: Mutex::new(()),
             tokens: Tokens::default(),
             streams,
+            stopping: watch::Sender::new(false),
         }
     }
 
@@ -140,7 +133,7 @@ impl Emulator {
     /// # Progress
     ///
     /// A write blocks for as long as writers that were ahead of it need to finish: normally not at all.
-    /// [`respond`](crate::respond) waits without blocking.
+    /// [`Routes`](crate::Routes) waits without blocking.
     pub fn call(&self, target: &str, body: &[u8], host: &str) -> Result<Vec<u8>, Failure> {
         let mut receipts = Receipts::default();
         let answer = self.carry_out(target, body, host, &mut receipts);
@@ -159,7 +152,20 @@ impl Emulator {
         if let Some(operation) = target.strip_prefix("DynamoDBStreams_20120810.") {
             return Ok(self.streams.handle(operation, body)?);
         }
-        let operation = target.strip_prefix("DynamoDB_20120810.").unwrap_or_default();
+        match target.strip_prefix("DynamoDB_20120810.") {
+            Some(operation) => self.on_tables(operation, body, host, receipts),
+            None => Err(Refusal::NoOperation(target.to_owned()).into()),
+        }
+    }
+
+    /// Carries out an operation on tables or items.
+    fn on_tables(
+        &self,
+        operation: &str,
+        body: &[u8],
+        host: &str,
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, Failure> {
         let answer = match operation {
             "PutItem" => self.put_item(body, receipts),
             "GetItem" => self.get_item(body),
@@ -183,17 +189,32 @@ impl Emulator {
             "DescribeTimeToLive" => self.describe_time_to_live(body),
             "DescribeLimits" => self.describe_limits(body),
             "DescribeEndpoints" => self.describe_endpoints(body, host),
-            _ => Err(unknown(target)),
+            _ => return Err(Failure::unknown_operation(operation)),
         };
         Ok(answer?)
     }
+
+    /// Tells whoever waits for news of this emulator to stop waiting, because its server is about to end.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    #[expect(dead_code, reason = "for who sends news")]
+    /// Ready once the emulator's server is about to end.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopping = self.stopping.subscribe();
+        async move {
+            // An error says that the emulator is gone.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
 }
 
-fn unknown(target: &str) -> ApiError {
-    let message = if target.is_empty() {
-        "The request has no header X-Amz-Target, which names the operation".to_owned()
-    } else {
-        format!("This emulator does not serve the operation {target}")
-    };
-    ApiError::new(ErrorKind::UnknownOperation, message)
+impl TableHost for Emulator {
+    async fn call(&self, call: Call<'_>) -> Result<Vec<u8>, Failure> {
+        let mut receipts = Receipts::default();
+        let answer = self.on_tables(call.operation, call.body, call.authority, &mut receipts);
+        receipts.seen().await;
+        answer
+    }
 }
