@@ -15,6 +15,7 @@ use crate::service::{Call, Failure, Limits, Refusal, TableHost};
 use crate::tables::Tables;
 use crate::tokens::Tokens;
 use crate::visible::Receipts;
+use crate::watch::Watch;
 
 /// What an emulator is told at its start.
 #[derive(Clone, Debug)]
@@ -81,6 +82,8 @@ pub struct Emulator {
     pub(crate) turning: Mutex<()>,
     /// Of transactions.
     pub(crate) tokens: Tokens,
+    /// Of pages that are open in browsers.
+    pub(crate) watch: Watch,
     pub(crate) streams: StreamsApi,
     /// Whether whoever waits for news is to stop waiting.
     stopping: watch::Sender<bool>,
@@ -109,6 +112,7 @@ impl Emulator {
             tables: Tables::new(),
             turning: Mutex::new(()),
             tokens: Tokens::default(),
+            watch: Watch::new(),
             streams,
             stopping: watch::Sender::new(false),
         }
@@ -191,7 +195,16 @@ impl Emulator {
             "DescribeEndpoints" => self.describe_endpoints(body, host),
             _ => return Err(Failure::unknown_operation(operation)),
         };
-        Ok(answer?)
+        let answer = answer?;
+        if let "CreateTable" | "UpdateTable" | "DeleteTable" | "UpdateTimeToLive" = operation {
+            self.watch.say();
+        }
+        Ok(answer)
+    }
+
+    /// Whoever waits for news of this emulator may wait, because it is being served.
+    pub(crate) fn start(&self) {
+        self.stopping.send_replace(false);
     }
 
     /// Tells whoever waits for news of this emulator to stop waiting, because its server is about to end.
@@ -199,7 +212,6 @@ impl Emulator {
         self.stopping.send_replace(true);
     }
 
-    #[expect(dead_code, reason = "for who sends news")]
     /// Ready once the emulator's server is about to end.
     pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stopping = self.stopping.subscribe();

@@ -1,0 +1,221 @@
+//! Pages that are open in browsers, and what they are told: server-sent events, fed by the logs' own waiting.
+//!
+//! # How it waits
+//!
+//! Each page has a cursor at the end of each open shard that it counts, and sleeps until an append or a seal
+//! wakes one of them. Tables, streams and settings are no log: whoever changes them says so
+//! ([`Watch::say`]). Nothing is looked at in intervals.
+//!
+//! # How it keeps up
+//!
+//! It is the connection that asks for the next event, when the one before has gone out. So a page that is
+//! slow or asleep costs no memory: it is told the newest state when it asks, and nothing of what lay between.
+//! After an event nobody is woken for a tenth of a second: a writer that is quicker pays for one wake in
+//! that time, whatever it puts.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, poll_fn};
+use futures_util::stream::{FuturesUnordered, StreamExt, unfold};
+use http_body_util::StreamBody;
+use hyper::body::{Bytes, Frame};
+use serde_json::Value;
+use streamcore::log::Ready;
+use streamcore::stream::ShardCursor;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::calls::Emulator;
+use crate::service::{Answer, stream};
+
+mod tree;
+mod view;
+
+use view::{Counted, View};
+
+/// So many pages are served at a time.
+pub(crate) const MOST_PAGES: usize = 64;
+/// After an event the next one comes no sooner.
+const PACE: Duration = Duration::from_millis(100);
+/// A page that is told nothing is sent a comment, so that one that is gone is noticed.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// What all pages of an emulator share.
+pub(crate) struct Watch {
+    news: watch::Sender<()>,
+    places: Arc<Semaphore>,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        Self { news: watch::Sender::new(()), places: Arc::new(Semaphore::new(MOST_PAGES)) }
+    }
+
+    /// Tells all pages to look at what no log shows: tables, streams, settings, the clock, and what was
+    /// trimmed.
+    pub(crate) fn say(&self) {
+        self.news.send_replace(());
+    }
+}
+
+/// The events for one page. `shown` is the stream whose tree of shards it draws.
+pub(crate) fn events(
+    emulator: &Arc<Emulator>,
+    shown: Option<String>,
+) -> Result<Answer, TooManyPages> {
+    let place = Arc::clone(&emulator.watch.places).try_acquire_owned().map_err(|_| TooManyPages)?;
+    let page = Page::new(Arc::clone(emulator), shown, place);
+    let events = unfold(page, |mut page| async move {
+        let event = page.next().await?;
+        Some((Ok(Frame::data(event)), page))
+    });
+    Ok(stream("text/event-stream", StreamBody::new(events)))
+}
+
+/// [`MOST_PAGES`] are open already.
+#[derive(Debug)]
+pub(crate) struct TooManyPages;
+
+/// An open shard, with the cursor that waits at its end.
+struct Waiting {
+    of: Counted,
+    cursor: ShardCursor,
+}
+
+impl Waiting {
+    async fn ended(mut self) -> (Self, Ready) {
+        let ready = self.cursor.ready().await;
+        (self, ready)
+    }
+}
+
+/// One page, at the server's end.
+struct Page {
+    view: View,
+    shards: FuturesUnordered<BoxFuture<'static, (Waiting, Ready)>>,
+    /// Shards that were woken and have not been looked at since.
+    woken: Vec<(Waiting, Ready)>,
+    news: watch::Receiver<()>,
+    /// Whether there were news since the last look.
+    heard: bool,
+    stopped: BoxFuture<'static, ()>,
+    not_before: Instant,
+    heartbeat: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What ended a wait.
+enum Woken {
+    News,
+    Shard(Box<(Waiting, Ready)>),
+    Heartbeat,
+    Over,
+}
+
+impl Page {
+    fn new(emulator: Arc<Emulator>, shown: Option<String>, place: OwnedSemaphorePermit) -> Self {
+        let now = Instant::now();
+        Self {
+            news: emulator.watch.news.subscribe(),
+            stopped: emulator.stopped().boxed(),
+            view: View::new(emulator, shown),
+            shards: FuturesUnordered::new(),
+            woken: Vec::new(),
+            heard: true,
+            not_before: now,
+            heartbeat: now + HEARTBEAT,
+            _place: place,
+        }
+    }
+
+    /// The next thing to send; `None` when the server ends.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            while !self.heard && self.woken.is_empty() {
+                match self.wait().await {
+                    Woken::News => self.heard = true,
+                    Woken::Shard(shard) => self.woken.push(*shard),
+                    Woken::Heartbeat => {
+                        self.heartbeat = Instant::now() + HEARTBEAT;
+                        return Some(Bytes::from_static(b": still here\n\n"));
+                    }
+                    Woken::Over => return None,
+                }
+            }
+            tokio::select! {
+                () = sleep_until(self.not_before) => {}
+                () = &mut self.stopped => return None,
+            }
+            self.gather();
+            if let Some(event) = self.look() {
+                let now = Instant::now();
+                (self.not_before, self.heartbeat) = (now + PACE, now + HEARTBEAT);
+                return Some(event);
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let shards = &mut self.shards;
+        tokio::select! {
+            () = &mut self.stopped => Woken::Over,
+            // The sender is the emulator's, which this page holds.
+            _ = self.news.changed() => Woken::News,
+            shard = poll_fn(|context| match shards.poll_next_unpin(context) {
+                // None are open; one that opens makes news, or ends a wait.
+                Poll::Ready(None) => Poll::Pending,
+                other => other,
+            }) => shard.map_or(Woken::News, |shard| Woken::Shard(Box::new(shard))),
+            () = sleep_until(self.heartbeat) => Woken::Heartbeat,
+        }
+    }
+
+    /// Takes in what else has happened until now.
+    fn gather(&mut self) {
+        while let Some(Some(shard)) = self.shards.next().now_or_never() {
+            self.woken.push(shard);
+        }
+        self.heard |= self.news.has_changed().unwrap_or(false);
+    }
+
+    /// Looks at whatever has changed, and waits for more of it. `None` if the page knows it all.
+    fn look(&mut self) -> Option<Bytes> {
+        if std::mem::take(&mut self.heard) {
+            // Before the look: what is said during it is looked at again.
+            self.news.mark_unchanged();
+            self.view.look_at_everything();
+        }
+        for (mut shard, ready) in std::mem::take(&mut self.woken) {
+            match ready {
+                Ready::Readable => {
+                    if let Some(end) = self.view.count(&shard.of) {
+                        shard.cursor.seek(end);
+                        self.shards.push(shard.ended().boxed());
+                    }
+                }
+                Ready::Closed => {
+                    // Has the children listed.
+                    shard.cursor.children();
+                    self.view.look_at_stream(&shard.of);
+                }
+            }
+        }
+        if self.view.take_dropped() {
+            // Cursors would keep streams alive that nobody lists any more.
+            self.shards.clear();
+        }
+        for (of, cursor) in self.view.unattended() {
+            self.shards.push(Waiting { of, cursor }.ended().boxed());
+        }
+        self.view.take_changes().map(|(name, data)| event(name, &data))
+    }
+}
+
+/// One server-sent event.
+fn event(name: &str, data: &Value) -> Bytes {
+    // JSON has no line breaks outside of texts, and escapes them there.
+    Bytes::from(format!("retry: 1000\nevent: {name}\ndata: {data}\n\n"))
+}
