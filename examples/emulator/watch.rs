@@ -13,12 +13,13 @@
 //! After an event nobody is woken for a tenth of a second: a writer that is quicker pays for one wake in
 //! that time, whatever it puts.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, poll_fn};
+use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt, unfold};
 use http_body_util::StreamBody;
 use hyper::body::{Bytes, Frame};

@@ -30,8 +30,9 @@ export function difference(record) {
     }
     return el("div", { class: "difference" },
         el("table", {}, el("caption", { class: "hidden" }, "Attributes before and after"),
-            el("thead", { class: "hidden" }, el("tr", {}, ...["Change", "Attribute", "Value"].map((name) =>
-                el("th", { scope: "col" }, name)))),
+            el("colgroup", {}, el("col", { class: "sign" }), el("col", { class: "name" }), el("col")),
+            el("thead", {}, el("tr", {}, ...["Change", "Attribute", "Value"].map((name) =>
+                el("th", { scope: "col" }, el("span", { class: "hidden" }, name))))),
             body),
         ...notes.map((note) => el("p", { class: "faint" }, note)),
         el("p", { class: "mono faint break" },
@@ -98,7 +99,7 @@ function typed(value) {
         : type === "NULL" ? "null" : JSON.stringify(inner);
     const shown = text.length > LONGEST
         ? `${text.slice(0, LONGEST)}… and ${count(text.length - LONGEST)} more characters` : text;
-    return [el("abbr", { class: "type", title: TYPES[type] ?? type }, type), ` ${shown}`];
+    return [el("abbr", { class: "type", title: TYPES[type] ?? type }, type), " ", el("span", {}, shown)];
 }
 
 const TYPES = {

@@ -1,7 +1,7 @@
 // Records per second of the last two minutes, as a line. What a stream was told about while another one was
 // looked at is kept, so its line is whole when one comes back.
 
-import { byId, count, el, say, short, svg } from "./dom.js";
+import { byId, el, say, short, svg } from "./dom.js";
 
 const SECONDS = 120;
 const [WIDTH, HEIGHT] = [600, 110];
@@ -40,14 +40,14 @@ export class Line {
     }
 
     // The count of a stream, now. `fresh`: nothing is known of the time since the last one.
-    note(arn, records, fresh) {
+    note(arn, counted, fresh) {
         const history = this.histories.get(arn);
         if (!history) {
-            this.histories.set(arn, new History(records));
+            this.histories.set(arn, new History(counted));
             return;
         }
-        const more = records - history.seen;
-        history.seen = records;
+        const more = counted - history.seen;
+        history.seen = counted;
         if (more > 0 && !fresh) {
             const second = Math.floor(Date.now() / 1000);
             history.buckets.set(second, (history.buckets.get(second) ?? 0) + more);
@@ -95,7 +95,6 @@ export class Line {
         say(this.top, `${short(top)}/s`);
         say(byId("rate"), short(rates[rates.length - 1]));
         say(byId("peak"), short(peak));
-        say(byId("total"), count(history.seen));
     }
 }
 

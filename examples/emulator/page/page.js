@@ -1,7 +1,7 @@
 // The page: it hears what happens (server-sent events), keeps what it heard, and has it shown.
 
 import { connect, tell } from "./actions.js";
-import { byId, calm, count, say, utc } from "./dom.js";
+import { byId, count, say, utc } from "./dom.js";
 import { Line } from "./line.js";
 import { List } from "./list.js";
 import { Records } from "./records.js";
@@ -112,7 +112,7 @@ function take(heard, isWhole) {
             line.begin(stream.streamArn);
         }
         model.streams.set(stream.streamArn, stream);
-        line.note(stream.streamArn, stream.records, isWhole);
+        line.note(stream.streamArn, stream.counted, isWhole);
     }
     for (const arn of heard.streamsGone ?? []) {
         model.streams.delete(arn);
@@ -141,7 +141,7 @@ function follow() {
     if (tree.shards.has(awaited)) {
         tree.select(awaited);
         awaited = null;
-        byId("tree").scrollTo({ left: byId("tree").scrollWidth, behavior: calm() ? "auto" : "smooth" });
+        tree.reveal();
     }
 }
 
@@ -211,7 +211,6 @@ document.addEventListener("visibilitychange", () => {
         listen();
     }
 });
-addEventListener("resize", () => tree.draw());
 setInterval(showClock, 500);
 
 say(byId("commands"), `export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1

@@ -86,7 +86,7 @@ export class Records {
 
     async older() {
         const first = Math.min(...this.shown.keys());
-        if (!this.reading && Number.isFinite(first)) {
+        if (!this.reading && Number.isFinite(first) && first > this.first) {
             await this.read(`&before=${first}`);
             this.finish();
         }

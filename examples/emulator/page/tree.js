@@ -28,6 +28,12 @@ export class Tree {
         this.frame = byId("tree");
         this.frame.append(this.picture);
         this.picture.addEventListener("keydown", (event) => this.key(event));
+        new ResizeObserver(() => {
+            if (this.frame.clientWidth !== this.width && this.shards.size > 0) {
+                this.draw();
+                this.reveal();
+            }
+        }).observe(this.frame);
     }
 
     clear() {
@@ -119,7 +125,9 @@ export class Tree {
                 this.drawn.delete(id);
             }
         }
-        for (const [id, place] of places) {
+        // In the order of creation, which is that of their names: so screen readers come by parents first.
+        for (const id of [...places.keys()].sort()) {
+            const place = places.get(id);
             const shard = this.shards.get(id);
             const drawn = this.drawn.get(id) ?? this.make(id);
             drawn.x = EDGE + place.column * column;
@@ -144,11 +152,27 @@ export class Tree {
         if (atEnd) {
             this.frame.scrollLeft = this.frame.scrollWidth;
         }
+        this.width = room;
         if (!this.shards.has(this.selected)) {
             const open = [...this.shards.values()].filter((shard) => shard.open);
             const follower = open.find((shard) => shard.parentShardId === this.was);
             const first = follower ?? open[0] ?? [...this.shards.values()].at(-1);
             this.select(first?.shardId ?? null);
+            this.reveal();
+        }
+    }
+
+    // Has the selected bar in sight.
+    reveal() {
+        const drawn = this.drawn.get(this.selected);
+        if (drawn) {
+            const { clientWidth: width, clientHeight: height } = this.frame;
+            // An open bar is long: its end is what matters.
+            const left = drawn.x + Math.min(drawn.width, COLUMN) > this.frame.scrollLeft + width
+                || drawn.x < this.frame.scrollLeft ? drawn.x - EDGE : this.frame.scrollLeft;
+            this.frame.scrollTo({
+                left, top: drawn.y + BAR / 2 - height / 2, behavior: calm() ? "auto" : "smooth",
+            });
         }
     }
 
@@ -189,8 +213,8 @@ export class Tree {
         set(drawn.gone, { width: at, height: BAR, rx: 7 });
         set(drawn.kept, { x: at, width: end - at, height: BAR, rx: at > 0 ? 2 : 7 });
         drawn.trim.setAttribute("d", trimmed > 0 ? `M${at},-4V${BAR + 4}` : "");
-        drawn.tail.setAttribute("d", `M${end},-4V${BAR + 4}`);
-        set(drawn.dot, { cx: end, cy: BAR / 2, r: open ? 4 : 0 });
+        drawn.tail.setAttribute("d", open ? `M${end},-4V${BAR + 4}` : `M${drawn.width},2V${BAR - 2}`);
+        set(drawn.dot, { cx: end, cy: BAR / 2, r: 4, visibility: open ? "visible" : "hidden" });
         const tip = drawn.width;
         drawn.arrow.setAttribute("d", open ? `M${tip - 15},${BAR / 2 - 6}l7,6l-7,6` : "");
         set(drawn.name, { x: 10, y: 15 });
@@ -252,9 +276,8 @@ export class Tree {
         const id = to();
         if (this.drawn.has(id)) {
             this.select(id);
-            const { bar } = this.drawn.get(id);
-            bar.focus({ preventScroll: true });
-            bar.scrollIntoView({ block: "nearest", inline: "nearest" });
+            this.drawn.get(id).bar.focus({ preventScroll: true });
+            this.reveal();
         }
     }
 }

@@ -27,8 +27,10 @@ pub(super) struct Counted {
 /// A stream in the list.
 struct Followed {
     stream: Stream,
-    /// The records that were put into it, as far as the page has seen; it never falls.
+    /// The records that its shards have taken, trimmed ones included.
     records: u64,
+    /// The same, but with shards that are not listed any more: it never falls while the page is open.
+    counted: u64,
     shards: HashMap<ShardId, Seen>,
     open: usize,
     status: &'static str,
@@ -238,14 +240,14 @@ impl View {
 impl Followed {
     fn new(stream: Stream) -> Self {
         let (shards, told) = (HashMap::new(), Value::Null);
-        Self { stream, records: 0, shards, open: 0, status: "", told }
+        Self { stream, records: 0, counted: 0, shards, open: 0, status: "", told }
     }
 
     /// Looks at the tree of shards, and counts the records of each.
     fn look(&mut self) -> StreamDescription {
         let described = self.stream.describe();
         self.status = described.status.as_str();
-        self.open = 0;
+        (self.open, self.records) = (0, 0);
         let mut shards = HashMap::with_capacity(described.shards.len());
         for shard in &described.shards {
             let is_open = shard.ending_sequence_number.is_none();
@@ -258,8 +260,9 @@ impl Followed {
             if !is_open && published >= end && seen.attended == Attended::No {
                 seen.attended = Attended::Done;
             }
-            self.records += published.saturating_sub(seen.published);
+            self.counted += published.saturating_sub(seen.published);
             seen.published = seen.published.max(published);
+            self.records += seen.published;
             shards.insert(shard.shard_id.clone(), seen);
         }
         // What is left was forgotten.
@@ -270,7 +273,9 @@ impl Followed {
     fn count(&mut self, shard: &ShardId) -> Option<Position> {
         let seen = self.shards.get_mut(shard)?;
         let end = self.stream.snapshot(shard.as_str()).ok()?.end();
-        self.records += end.get().saturating_sub(seen.published);
+        let more = end.get().saturating_sub(seen.published);
+        self.records += more;
+        self.counted += more;
         seen.published = seen.published.max(end.get());
         Some(end)
     }
@@ -299,6 +304,7 @@ impl Followed {
             "streamStatus": self.status,
             "createdMs": info.created_ms(),
             "records": self.records,
+            "counted": self.counted,
             "openShards": self.open,
             "shardCount": self.shards.len(),
         });
