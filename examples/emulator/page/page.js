@@ -187,8 +187,8 @@ function show() {
     byId("disable").hidden = stream.streamStatus !== "ENABLED";
     const left = model.shardCount - tree.shards.size;
     byId("more").hidden = left <= 0;
-    say(byId("more"), `and ${count(left)} more, which are not drawn: open shards and the newest of the closed`
-        + " ones are.");
+    say(byId("more"), `and ${count(left)} more that are not drawn: open shards come first, then the newest of`
+        + " the closed ones.");
     buttons();
     if (line.arn !== selected) {
         line.show(selected);

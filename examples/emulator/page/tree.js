@@ -17,6 +17,8 @@ export class Tree {
         this.shards = new Map();
         this.drawn = new Map();
         this.selected = null;
+        // Whether somebody has selected a shard by hand.
+        this.chosen = false;
         this.edges = svg("g", { class: "edges", "aria-hidden": "true" });
         this.bars = svg("g");
         this.picture = svg("svg", { role: "tree", "aria-label": "Shards and their lineage" },
@@ -42,6 +44,7 @@ export class Tree {
         this.bars.replaceChildren();
         this.edges.replaceChildren();
         this.selected = null;
+        this.chosen = false;
     }
 
     // Takes in changed shards and those that are gone.
@@ -153,8 +156,10 @@ export class Tree {
             this.frame.scrollLeft = this.frame.scrollWidth;
         }
         this.width = room;
-        if (!this.shards.has(this.selected)) {
-            const open = [...this.shards.values()].filter((shard) => shard.open);
+        const open = [...this.shards.values()].filter((shard) => shard.open);
+        const left = !this.chosen && open.length > 0 && !this.shards.get(this.selected)?.open;
+        // Until somebody has chosen a shard, it is one that records come to.
+        if (left || !this.shards.has(this.selected)) {
             const follower = open.find((shard) => shard.parentShardId === this.was);
             const first = follower ?? open[0] ?? [...this.shards.values()].at(-1);
             this.select(first?.shardId ?? null);
@@ -180,15 +185,16 @@ export class Tree {
         const part = (tagName, name) => svg(tagName, { class: name });
         const drawn = {
             base: part("rect", "base"), gone: svg("rect", { class: "gone", fill: "url(#hatch)" }), kept: part("rect", "kept"),
-            trim: part("path", "trim"), tail: part("path", "tail"), dot: part("circle", "dot"),
+            outline: part("rect", "outline"), trim: part("path", "trim"), tail: part("path", "tail"), dot: part("circle", "dot"),
             arrow: part("path", "arrow"), name: part("text", "name"), size: part("text", "size"),
         };
         drawn.bar = svg("g", { role: "treeitem", tabindex: -1, "aria-selected": "false" },
-            drawn.base, drawn.gone, drawn.kept, drawn.trim, drawn.arrow, drawn.tail, drawn.dot,
+            drawn.base, drawn.gone, drawn.kept, drawn.outline, drawn.trim, drawn.arrow, drawn.tail, drawn.dot,
             drawn.name, drawn.size);
         drawn.name.textContent = tag(id);
         drawn.bar.dataset.shard = id;
         drawn.bar.addEventListener("click", () => {
+            this.chosen = true;
             this.select(id);
             drawn.bar.focus();
         });
@@ -210,6 +216,7 @@ export class Tree {
         // An empty shard's tail is where it begins.
         const end = tail > 0 ? full : 0;
         set(drawn.base, { width: drawn.width, height: BAR, rx: 7 });
+        set(drawn.outline, { width: drawn.width, height: BAR, rx: 7 });
         set(drawn.gone, { width: at, height: BAR, rx: 7 });
         set(drawn.kept, { x: at, width: end - at, height: BAR, rx: at > 0 ? 2 : 7 });
         drawn.trim.setAttribute("d", trimmed > 0 ? `M${at},-4V${BAR + 4}` : "");
@@ -275,6 +282,7 @@ export class Tree {
         event.preventDefault();
         const id = to();
         if (this.drawn.has(id)) {
+            this.chosen = true;
             this.select(id);
             this.drawn.get(id).bar.focus({ preventScroll: true });
             this.reveal();
