@@ -59,7 +59,8 @@ where
 {
     let limits = gate.limits().clone();
     let mut http = http1::Builder::new();
-    http.pipeline_flush(true)
+    // Answers are sent from where they lie: copied, a large one would not count any more.
+    http.writev(true)
         // A client that has said all may still listen.
         .half_close(true)
         .timer(TokioTimer::new())
