@@ -22,6 +22,7 @@
 //! ```
 
 mod admin;
+mod at_most;
 mod calls;
 mod clock;
 mod control;
