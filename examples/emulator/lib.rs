@@ -35,6 +35,7 @@ mod key;
 mod key_condition;
 mod locked;
 mod lookup;
+mod metrics;
 mod number;
 mod pages;
 mod query;
