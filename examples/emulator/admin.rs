@@ -109,6 +109,7 @@ impl Emulator {
             let names = (name.clone(), arn, table_id());
             Ok(Table::new(names, self.store.now_ms(), schema, settings, stream))
         })?;
+        tracing::info!(table = name, "created");
         Ok(bytes(&json!({ "TableDescription": describe(&table, "ACTIVE") })))
     }
 
@@ -166,9 +167,11 @@ impl Emulator {
             let stream = tables::open(&self.store, &self.config, &table.name, key, view)?;
             settings.latest_stream = Some(LatestStream::of(&stream));
             table.stream.store(Some(Outlet::new(stream).into()));
+            tracing::info!(table = table.name, "stream enabled");
             return Ok(());
         }
         if table.end_stream() {
+            tracing::info!(table = table.name, "stream disabled");
             Ok(())
         } else {
             Err(ApiError::validation("Table has no stream to disable"))
@@ -178,6 +181,7 @@ impl Emulator {
     pub(crate) fn delete_table(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         let request: TableRequest = request::parse(body)?;
         let table = self.tables.delete(request.table_name.as_deref())?;
+        tracing::info!(table = table.name, "deleted");
         Ok(bytes(&json!({ "TableDescription": describe(&table, "DELETING") })))
     }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use streamcore::Store;
+use streamcore::store::LIST_LIMIT;
 use streamcore::stream::ManualClock;
 use streamcore::wire::{RateLimits, StreamsApi};
+use streamcore::{Store, Stream};
 use tokio::sync::watch;
 
 use crate::error::ApiError;
+use crate::metrics::{AllReads, count_delivery};
 use crate::service::{Call, Failure, Limits, Refusal, TableHost};
 use crate::tables::Tables;
 use crate::tokens::Tokens;
@@ -84,7 +86,9 @@ pub struct Emulator {
     pub(crate) tokens: Tokens,
     /// Of pages that are open in browsers.
     pub(crate) watch: Watch,
-    pub(crate) streams: StreamsApi,
+    pub(crate) api: StreamsApi,
+    /// What clients have read.
+    pub(crate) reads: Arc<AllReads>,
     /// Whether whoever waits for news is to stop waiting.
     stopping: watch::Sender<bool>,
 }
@@ -105,7 +109,11 @@ impl Emulator {
     /// An emulator whose streams live in `store`, where other code may read them too. If
     /// [`Config::manual_clock`] is given, it is the clock that `store` was built with.
     pub fn with_store(config: Config, store: Store) -> Self {
-        let streams = StreamsApi::new(store.clone()).rate_limits(config.rate_limits);
+        let reads = Arc::<AllReads>::default();
+        let counted = Arc::clone(&reads);
+        let streams = StreamsApi::new(store.clone())
+            .rate_limits(config.rate_limits)
+            .observe(move |delivery| count_delivery(&counted, delivery));
         Self {
             config,
             store,
@@ -113,7 +121,8 @@ impl Emulator {
             turning: Mutex::new(()),
             tokens: Tokens::default(),
             watch: Watch::new(),
-            streams,
+            api: streams,
+            reads,
             stopping: watch::Sender::new(false),
         }
     }
@@ -121,6 +130,20 @@ impl Emulator {
     /// The store that holds the streams.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// All streams that there are, by table and ARN.
+    pub(crate) fn streams(&self) -> Vec<Stream> {
+        let (mut streams, mut after): (Vec<Stream>, Option<String>) = (Vec::new(), None);
+        // Refused are only limits and ARNs that are none.
+        while let Ok(page) = self.store.list_streams(None, after.as_deref(), LIST_LIMIT) {
+            after = page.streams.last().map(|last| last.info().arn().to_string());
+            streams.extend(page.streams);
+            if !page.more {
+                break;
+            }
+        }
+        streams
     }
 
     /// Carries out one operation. `target` is the header `X-Amz-Target`, `body` its JSON,
@@ -154,7 +177,7 @@ impl Emulator {
         receipts: &mut Receipts,
     ) -> Result<Vec<u8>, Failure> {
         if let Some(operation) = target.strip_prefix("DynamoDBStreams_20120810.") {
-            return Ok(self.streams.handle(operation, body)?);
+            return Ok(self.api.handle(operation, body)?);
         }
         match target.strip_prefix("DynamoDB_20120810.") {
             Some(operation) => self.on_tables(operation, body, host, receipts),

@@ -197,7 +197,7 @@ impl Emulator {
                 answer["expired"] = json!(expired);
                 Ok(answer)
             }
-            ("GET", "streams") => streams::list(self),
+            ("GET", "streams") => Ok(streams::list(self)),
             ("POST", "roll" | "split") => {
                 let OfShard { stream_arn, shard_id } = parse(body)?;
                 let stream = self.store.stream(&stream_arn)?;

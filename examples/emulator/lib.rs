@@ -22,6 +22,7 @@
 //! ```
 
 mod admin;
+mod at_most;
 mod calls;
 mod clock;
 mod control;
@@ -35,6 +36,7 @@ mod key;
 mod key_condition;
 mod locked;
 mod lookup;
+mod metrics;
 mod number;
 mod page;
 mod pages;

@@ -1,6 +1,6 @@
 //! `emulator`: DynamoDB Streams on a local port.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,6 +11,11 @@ use streamcore::stream::ManualClock;
 use streamcore::wire::RateLimits;
 use streamcore_emulator::{CONTROL_PATH, Config, Emulator, read_time, serve};
 use tokio::net::TcpListener;
+use tracing_subscriber::filter::Targets;
+
+mod logs;
+
+use logs::LogFormat;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -52,6 +57,13 @@ struct Arguments {
     /// second for each shard.
     #[arg(long)]
     rate_limits: bool,
+    /// The form of what is said while it runs, on standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// What is said: off, error, warn, info, debug (each request) or trace; also for single modules, such as
+    /// info,streamcore_emulator::routes=debug
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = logs::read_filter)]
+    log: Targets,
 }
 
 fn hours(text: &str) -> Result<NonZeroU32, String> {
@@ -96,6 +108,7 @@ impl From<Arguments> for Config {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    logs::begin(arguments.log_format, arguments.log.clone());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("cannot start: {error}")),
@@ -125,10 +138,21 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let stop = signals()?;
     greet(address, &arguments.region);
+    if is_reachable(address.ip()) {
+        tracing::warn!(
+            %address,
+            "reachable from other machines, by anybody: there is no check of credentials"
+        );
+    }
     let emulator = Arc::new(Emulator::new(arguments.into()));
     serve(listener, emulator, stop).await.map_err(|error| error.to_string())?;
     println!("stopped.");
     Ok(())
+}
+
+/// Whether other machines may reach this address.
+fn is_reachable(address: IpAddr) -> bool {
+    !address.to_canonical().is_loopback()
 }
 
 /// Ready once somebody wants the process to end.
@@ -181,4 +205,25 @@ Shards are rolled and split, and a manual clock is turned, under http://{address
 ",
         version = env!("CARGO_PKG_VERSION"),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_loopback_is_warned() {
+        for (address, reachable) in [
+            ("127.0.0.1", false),
+            ("127.8.8.8", false),
+            ("::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("0.0.0.0", true),
+            ("::", true),
+            ("192.168.1.7", true),
+            ("::ffff:10.0.0.1", true),
+        ] {
+            assert_eq!(is_reachable(address.parse().expect(address)), reachable, "{address}");
+        }
+    }
 }

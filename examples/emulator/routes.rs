@@ -3,12 +3,14 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use hyper::body::Body;
 use hyper::{Method, Request, StatusCode};
 
 use crate::calls::Emulator;
 use crate::control::{CONTROL_PATH, Refusal};
+use crate::metrics::{self, CONTENT_TYPE, METRICS_PATH, Metrics};
 use crate::page;
 use crate::service::{Answer, Answering, DynamoDb, Failure, Gate, caught, plain};
 use crate::visible::Receipts;
@@ -24,14 +26,16 @@ pub struct Routes {
 struct Own {
     emulator: Arc<Emulator>,
     gate: Arc<Gate>,
+    metrics: Metrics,
 }
 
 impl Routes {
     /// All of an emulator, behind `gate`.
     pub fn new(emulator: Arc<Emulator>, gate: Arc<Gate>) -> Self {
-        let streams = emulator.streams.clone();
+        let streams = emulator.api.clone();
         let dynamodb = DynamoDb::new(Arc::clone(&emulator), streams, Arc::clone(&gate));
-        Self { dynamodb, own: Arc::new(Own { emulator, gate }) }
+        let metrics = Metrics::new(&emulator, &gate);
+        Self { dynamodb, own: Arc::new(Own { emulator, gate, metrics }) }
     }
 }
 
@@ -54,7 +58,19 @@ where
             let own = Arc::clone(&self.own);
             return Box::pin(caught(async move { own.answer(request).await }));
         }
-        self.dynamodb.call(request)
+        let operation = request.headers().get("x-amz-target").map(|target| target.as_bytes());
+        let operation = metrics::operation(operation.unwrap_or_default());
+        let (began, own) = (Instant::now(), Arc::clone(&self.own));
+        let answering = self.dynamodb.call(request);
+        Box::pin(async move {
+            let answer = answering.await;
+            if let Ok(answer) = &answer {
+                let (status, took) = (answer.status().as_u16(), began.elapsed());
+                own.metrics.count(operation, status, took);
+                tracing::debug!(operation, status, micros = took.as_micros() as u64, "answered");
+            }
+            answer
+        })
     }
 }
 
@@ -74,6 +90,10 @@ impl Own {
                 let path = parts.uri.path_and_query().map_or(path, |both| both.as_str());
                 self.control(parts.method.as_str(), &path[CONTROL_PATH.len()..], body).await
             }
+            METRICS_PATH if parts.method != Method::GET => {
+                refused(Refusal::WrongMethod("GET").into())
+            }
+            METRICS_PATH => plain(StatusCode::OK, CONTENT_TYPE, self.metrics.show()),
             path => refused(Refusal::NoSuchPath(path.to_owned()).into()),
         }
     }

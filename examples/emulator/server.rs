@@ -25,9 +25,10 @@ async fn expire(emulator: Arc<Emulator>) {
         match task::spawn_blocking(move || emulator.expire()).await {
             Ok(Ok(_)) => {}
             Ok(Err(fault)) => {
-                eprintln!("items did not expire: {}", String::from_utf8_lossy(&fault.body));
+                let fault = String::from_utf8_lossy(&fault.body);
+                tracing::error!(%fault, "items did not expire");
             }
-            Err(fault) => eprintln!("items did not expire: {fault}"),
+            Err(fault) => tracing::error!(%fault, "items did not expire"),
         }
     }
 }
@@ -43,7 +44,7 @@ async fn maintain(emulator: Arc<Emulator>) {
         ticks.tick().await;
         let emulator = Arc::clone(&emulator);
         if let Err(fault) = task::spawn_blocking(move || emulator.maintain()).await {
-            eprintln!("streams were not maintained: {fault}");
+            tracing::error!(%fault, "streams were not maintained");
         }
     }
 }

@@ -4,23 +4,41 @@
 //! [`Limits::patience`](super::Limits::patience) the client takes [`LEAST_BYTES`], or all that is
 //! left; otherwise the connection is closed. The libraries at hand look only at whether anything moved, so one
 //! byte at a time would hold an answer for ever.
+//!
+//! And how long a server listens to a client that still sends when the connection is closed: were it closed
+//! with bytes unread, the client's system would throw away the answer that says why.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::limits::LEAST_BYTES;
+
+/// For how long a client is listened to that still sends at the end.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// A socket whose writes do not wait for ever.
 pub(super) struct Patient<S> {
     socket: S,
     patience: Duration,
     waiting: Option<Window>,
+    closing: Closing,
+}
+
+/// How far the end of a connection has come.
+enum Closing {
+    /// Our half is open.
+    No,
+    /// Our half is closed, and nothing has come since.
+    Closed,
+    /// The client still sends.
+    Listening(Pin<Box<Sleep>>),
 }
 
 /// The time since a write had to wait.
@@ -31,7 +49,7 @@ struct Window {
 
 impl<S> Patient<S> {
     pub(super) fn new(socket: S, patience: Duration) -> Self {
-        Self { socket, patience, waiting: None }
+        Self { socket, patience, waiting: None, closing: Closing::No }
     }
 
     /// Looks at the time when a write of `all` bytes came to an end, or must wait.
@@ -75,7 +93,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -103,7 +121,31 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
+        let this = &mut *self;
+        if matches!(this.closing, Closing::No) {
+            ready!(Pin::new(&mut this.socket).poll_shutdown(context))?;
+            this.closing = Closing::Closed;
+        }
+        loop {
+            let mut scrap = [MaybeUninit::uninit(); 4096];
+            let mut scrap = ReadBuf::uninit(&mut scrap);
+            let read = Pin::new(&mut this.socket).poll_read(context, &mut scrap);
+            let came = matches!(read, Poll::Ready(Ok(()))) && !scrap.filled().is_empty();
+            match &mut this.closing {
+                Closing::Listening(end) if came => {
+                    // Asked even while bytes come: who sends without an end is not listened to for ever.
+                    if end.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                _ if came => this.closing = Closing::Listening(Box::pin(sleep(LINGER))),
+                Closing::Listening(end) if read.is_pending() => {
+                    return end.as_mut().poll(context).map(Ok);
+                }
+                // The client has closed too, or had nothing more to say.
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
     }
 }
 
@@ -111,7 +153,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-    use tokio::time::sleep;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -151,6 +192,30 @@ mod tests {
             });
             assert!(sent.0.is_ok() && sent.1.is_ok(), "{sent:?}");
             sleep(PATIENCE * 2).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_still_sends_at_the_end_is_listened_to_for_a_while() {
+        for endless in [false, true] {
+            let (server, mut client) = duplex(1024);
+            let mut server = Patient::new(server, PATIENCE);
+            let sender = tokio::spawn(async move {
+                let mut sent = 0;
+                while (endless || sent < 9000) && client.write_all(&[0; 100]).await.is_ok() {
+                    sleep(Duration::from_millis(1)).await;
+                    sent += 100;
+                }
+                sent
+            });
+            // Something must have come when the end begins.
+            server.read_u8().await.expect("a byte");
+            let began = Instant::now();
+            server.shutdown().await.expect("closed");
+            drop(server);
+            let sent = sender.await.expect("it ends");
+            assert_eq!(endless, began.elapsed() >= LINGER, "{:?}", began.elapsed());
+            assert!(if endless { sent > 9000 } else { sent == 9000 }, "{sent}");
         }
     }
 }

@@ -59,7 +59,8 @@ where
 {
     let limits = gate.limits().clone();
     let mut http = http1::Builder::new();
-    http.pipeline_flush(true)
+    // Answers are sent from where they lie: copied, a large one would not count any more.
+    http.writev(true)
         // A client that has said all may still listen.
         .half_close(true)
         .timer(TokioTimer::new())
@@ -75,9 +76,13 @@ where
             accepted = listener.accept() => accepted,
             () = &mut shutdown => break,
         };
-        let Ok((stream, _)) = accepted else {
-            time::sleep(REST).await;
-            continue;
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                time::sleep(REST).await;
+                continue;
+            }
         };
         let Some(entry) = gate.enter() else {
             turn_away(&stream);
@@ -116,6 +121,7 @@ async fn attend<E>(
 #[cold]
 fn turn_away(stream: &TcpStream) {
     let _ = stream.try_write(FULL);
+    tracing::debug!("a connection was turned away: there are too many already");
 }
 
 #[cfg(test)]
