@@ -71,7 +71,9 @@ impl From<Refusal> for Failure {
             Refusal::Pages(TooManyPages) => (
                 503,
                 "TooManyPages",
-                format!("{MOST_PAGES} pages are open already, which is all there may be: close one"),
+                format!(
+                    "{MOST_PAGES} pages are open already, which is all there may be: close one"
+                ),
             ),
             Refusal::Clock(refused @ Refused::SystemClock) => {
                 (409, "SystemClock", refused.to_string())

@@ -27,9 +27,8 @@ impl Asked {
     fn read(query: &str) -> Result<Self, Refusal> {
         let mut asked = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let number = |allowed: &str| {
-                Refusal::BadRequest(format!("{name} is {allowed}, not `{value}`"))
-            };
+            let number =
+                |allowed: &str| Refusal::BadRequest(format!("{name} is {allowed}, not `{value}`"));
             match &*name {
                 "stream" => asked.stream = Some(value.into_owned()),
                 "shard" => asked.shard = Some(value.into_owned()),

@@ -189,20 +189,8 @@ impl Page {
             self.news.mark_unchanged();
             self.view.look_at_everything();
         }
-        for (mut shard, ready) in std::mem::take(&mut self.woken) {
-            match ready {
-                Ready::Readable => {
-                    if let Some(end) = self.view.count(&shard.of) {
-                        shard.cursor.seek(end);
-                        self.shards.push(shard.ended().boxed());
-                    }
-                }
-                Ready::Closed => {
-                    // Has the children listed.
-                    shard.cursor.children();
-                    self.view.look_at_stream(&shard.of);
-                }
-            }
+        for (shard, ready) in std::mem::take(&mut self.woken) {
+            self.look_at(shard, ready);
         }
         if self.view.take_dropped() {
             // Cursors would keep streams alive that nobody lists any more.
@@ -213,10 +201,163 @@ impl Page {
         }
         self.view.take_changes().map(|(name, data)| event(name, &data))
     }
+
+    /// Looks at a shard that was woken.
+    fn look_at(&mut self, mut shard: Waiting, ready: Ready) {
+        if ready == Ready::Readable {
+            let Some(end) = self.view.count(&shard.of) else {
+                return;
+            };
+            shard.cursor.seek(end);
+            // Its last records and its end are one piece of news.
+            if shard.cursor.ready().now_or_never() != Some(Ready::Closed) {
+                self.shards.push(shard.ended().boxed());
+                return;
+            }
+        }
+        // Has the children listed.
+        shard.cursor.children();
+        self.view.look_at_stream(&shard.of);
+    }
 }
 
 /// One server-sent event.
 fn event(name: &str, data: &Value) -> Bytes {
     // JSON has no line breaks outside of texts, and escapes them there.
     Bytes::from(format!("retry: 1000\nevent: {name}\ndata: {data}\n\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::Config;
+    use serde_json::json;
+    use streamcore::Stream;
+    use streamcore::model::{AttributeValue, Attributes, Change, Image};
+
+    fn emulator() -> Arc<Emulator> {
+        let emulator = Emulator::new(Config::default());
+        let table = json!({
+            "TableName": "things",
+            "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
+            "BillingMode": "PAY_PER_REQUEST",
+            "StreamSpecification": { "StreamEnabled": true, "StreamViewType": "KEYS_ONLY" },
+        });
+        let body = table.to_string();
+        emulator.call("DynamoDB_20120810.CreateTable", body.as_bytes(), "here").expect("a table");
+        Arc::new(emulator)
+    }
+
+    fn stream_of(emulator: &Emulator) -> Stream {
+        emulator.store.list_streams(None, None, 1).expect("streams").streams.remove(0)
+    }
+
+    fn page(emulator: &Arc<Emulator>) -> Page {
+        let shown = stream_of(emulator).info().arn().to_string();
+        let place = Arc::clone(&emulator.watch.places).try_acquire_owned().expect("a place");
+        Page::new(Arc::clone(emulator), Some(shown), place)
+    }
+
+    fn put(stream: &Stream, count: usize) {
+        for _ in 0..count {
+            let pk = AttributeValue::S("a".to_owned());
+            let image = Image::new(Attributes::from([("pk".to_owned(), pk)]));
+            stream.put(Change::insert(image)).expect("put");
+        }
+    }
+
+    /// The next event: its name and what it says. A comment has no name.
+    async fn next(page: &mut Page) -> (String, Value) {
+        let event = page.next().await.expect("the server goes on");
+        let text = std::str::from_utf8(&event).expect("UTF-8");
+        let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+        let data = line("data: ").map_or(Value::Null, |data| data.parse().expect("JSON"));
+        (line("event: ").unwrap_or_default().to_owned(), data)
+    }
+
+    fn is_idle(page: &mut Page) -> bool {
+        page.next().now_or_never().is_none()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_late_is_told_the_newest_state_once() {
+        let emulator = emulator();
+        let stream = stream_of(&emulator);
+        let mut page = page(&emulator);
+        let (name, state) = next(&mut page).await;
+        assert_eq!((&*name, &state["streams"][0]["records"]), ("state", &json!(0)));
+        assert!(is_idle(&mut page));
+        put(&stream, 5000);
+        let first = stream.describe().shards.remove(0).shard_id;
+        stream.split(first.as_str()).expect("children");
+        put(&stream, 70);
+        let (name, change) = next(&mut page).await;
+        assert_eq!(name, "change");
+        let [told] = &change["streams"].as_array().expect("streams")[..] else {
+            panic!("one stream: {change}");
+        };
+        assert_eq!((&told["records"], &told["openShards"]), (&json!(5070), &json!(2)));
+        let tails = |change: &Value| -> Vec<u64> {
+            let shards = change["tree"]["shards"].as_array().cloned().unwrap_or_default();
+            shards.iter().map(|shard| shard["published"].as_u64().expect("a count")).collect()
+        };
+        let (all, parent) = (tails(&change), tails(&change)[0]);
+        assert_eq!((all.len(), parent, all.iter().sum::<u64>()), (3, 5000, 5070));
+        assert!(is_idle(&mut page), "all is told");
+        // The children are waited for by now.
+        put(&stream, 1);
+        let (_, change) = next(&mut page).await;
+        assert_eq!((tails(&change).len(), &change["streams"][0]["records"]), (1, &json!(5071)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_keep_their_distance_and_silence_is_broken() {
+        let emulator = emulator();
+        let stream = stream_of(&emulator);
+        let mut page = page(&emulator);
+        next(&mut page).await;
+        let began = Instant::now();
+        for count in 1..=20 {
+            put(&stream, 1);
+            let (_, change) = next(&mut page).await;
+            assert_eq!(change["streams"][0]["records"], json!(count));
+            assert!(began.elapsed() >= PACE * count, "{:?}", began.elapsed());
+        }
+        assert!(began.elapsed() < PACE * 21, "{:?}", began.elapsed());
+        let silent = Instant::now();
+        for beat in 1..=3 {
+            assert_eq!(next(&mut page).await, (String::new(), Value::Null));
+            let waited = silent.elapsed();
+            assert!(waited >= HEARTBEAT * beat && waited < HEARTBEAT * beat + PACE, "{waited:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_leaves_the_list_is_let_go() {
+        let emulator = emulator();
+        let stream = stream_of(&emulator);
+        let mut page = page(&emulator);
+        next(&mut page).await;
+        assert_eq!(page.shards.len(), 1);
+        emulator.store.remove_stream(stream.info().arn().as_str()).expect("it was there");
+        emulator.watch.say();
+        let (_, change) = next(&mut page).await;
+        assert_eq!(change["streamsGone"], json!([stream.info().arn().as_str()]));
+        assert_eq!(change["tree"]["shardsGone"].as_array().map(Vec::len), Some(1));
+        assert!(page.shards.is_empty(), "no cursor holds it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_is_for_one_page_and_all_end_with_the_server() {
+        let emulator = emulator();
+        let mut pages: Vec<Page> = (0..MOST_PAGES).map(|_| page(&emulator)).collect();
+        assert!(events(&emulator, None).is_err());
+        drop(pages.pop());
+        assert!(events(&emulator, None).is_ok());
+        let last = pages.last_mut().expect("a page");
+        next(last).await;
+        emulator.stop();
+        assert!(last.next().await.is_none());
+    }
 }

@@ -108,7 +108,8 @@ class Browser:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def text(self, selector):
-        return self.run("return document.querySelector(arguments[0])?.textContent ?? null", selector)
+        """The text of an element; empty if there is none."""
+        return self.run("return document.querySelector(arguments[0])?.textContent ?? ''", selector)
 
     def is_shown(self, selector):
         return any(element.is_displayed() for element in self.all(selector))

@@ -355,7 +355,8 @@ fn newest_streams(emulator: &Emulator, shown: Option<&str>) -> (Vec<Stream>, usi
     }
     let count = streams.len();
     let is_shown = |stream: &Stream| shown == Some(stream.info().arn().as_str());
-    streams.sort_by_key(|stream| (!is_shown(stream), std::cmp::Reverse(stream.info().created_ms())));
+    streams
+        .sort_by_key(|stream| (!is_shown(stream), std::cmp::Reverse(stream.info().created_ms())));
     streams.truncate(MOST_LISTED);
     (streams, count)
 }
