@@ -218,11 +218,7 @@ impl Emulator {
             "DescribeEndpoints" => self.describe_endpoints(body, host),
             _ => return Err(Failure::unknown_operation(operation)),
         };
-        let answer = answer?;
-        if let "CreateTable" | "UpdateTable" | "DeleteTable" | "UpdateTimeToLive" = operation {
-            self.watch.say();
-        }
-        Ok(answer)
+        Ok(answer?)
     }
 
     /// Whoever waits for news of this emulator may wait, because it is being served.

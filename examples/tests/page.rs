@@ -12,7 +12,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::types::{AttributeValue, StreamViewType};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, StreamSpecification, StreamViewType, TimeToLiveSpecification,
+};
 use common::process::Process;
 use serde_json::{Value, json};
 
@@ -52,6 +54,7 @@ struct Events {
     count: usize,
     shards: BTreeMap<String, Value>,
     streams: BTreeMap<String, Value>,
+    tables: BTreeMap<String, Value>,
     clock: Value,
 }
 
@@ -61,15 +64,17 @@ impl Events {
         let (status, head, reader) = ask(address, "GET", &format!("/_streams/api/events{query}"));
         assert_eq!(status, 200, "{head:?}");
         assert!(head.contains(&"content-type: text/event-stream".to_owned()), "{head:?}");
-        let (shards, streams) = (BTreeMap::new(), BTreeMap::new());
-        Self { reader, count: 0, shards, streams, clock: Value::Null }
+        let [shards, streams, tables] = [const { BTreeMap::new() }; 3];
+        Self { reader, count: 0, shards, streams, tables, clock: Value::Null }
     }
 
     /// Takes in the next event; `false` at the end.
     fn hear(&mut self) -> bool {
-        let mut line = String::new();
+        let (mut line, began) = (String::new(), Instant::now());
         loop {
             line.clear();
+            // A page that is told nothing still gets comments.
+            assert!(began.elapsed() < PATIENCE, "no event: {:?} {:?}", self.streams, self.shards);
             if self.reader.read_line(&mut line).expect("an event in time") == 0 {
                 return false;
             }
@@ -89,6 +94,10 @@ impl Events {
             self.streams.insert(text(&stream["streamArn"]), stream);
         }
         all(&data["streamsGone"]).iter().for_each(|arn| drop(self.streams.remove(&text(arn))));
+        for table in all(&data["tables"]) {
+            self.tables.insert(text(&table["tableName"]), table);
+        }
+        all(&data["tablesGone"]).iter().for_each(|name| drop(self.tables.remove(&text(name))));
         for shard in all(&data["tree"]["shards"]) {
             self.shards.insert(text(&shard["shardId"]), shard);
         }
@@ -212,6 +221,18 @@ async fn a_page_hears_of_whatever_happens() {
     control::post(address, "disable", &json!({ "streamArn": arn }));
     list.until(|seen| seen.streams[&arn]["streamStatus"] == "DISABLED");
     page.until(|seen| seen.shards.values().all(|shard| shard["open"] == false));
+    // What is in tables and settings: a stream that is turned on later, time to live, a table that goes.
+    let on = StreamSpecification::builder().stream_enabled(true);
+    let on = on.stream_view_type(StreamViewType::KeysOnly).build().expect("complete");
+    let update = tables.update_table().table_name("things").stream_specification(on);
+    update.send().await.expect("a second stream");
+    list.until(|seen| seen.streams.len() == 2 && seen.tables["things"]["streamEnabled"] == true);
+    let ends = TimeToLiveSpecification::builder().enabled(true).attribute_name("ends").build();
+    let update = tables.update_time_to_live().table_name("things");
+    update.time_to_live_specification(ends.expect("complete")).send().await.expect("turned on");
+    list.until(|seen| seen.tables["things"]["timeToLiveAttribute"] == "ends");
+    tables.delete_table().table_name("things").send().await.expect("deleted");
+    list.until(|seen| seen.tables.is_empty());
     control::advance(address, 25 * 3_600_000);
     list.until(|seen| seen.streams.is_empty());
     page.until(|seen| seen.streams.is_empty() && seen.shards.is_empty());
