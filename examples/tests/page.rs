@@ -278,6 +278,7 @@ fn there_is_a_bound_on_pages_and_those_that_are_gone_do_not_count() {
     let address = &server.address;
     let mut pages: Vec<Events> = (0..64).map(|_| Events::of(address, "")).collect();
     let refused = |path: &str| control::refused(address, "GET", path, "");
+    assert_eq!(ask(address, "GET", "/_streams/api/events").0, 503);
     assert_eq!(refused("events"), (503, "TooManyPages".to_owned()));
     pages.truncate(63);
     // It is noticed when the page is written to.
