@@ -59,8 +59,9 @@ export class Line {
         this.histories.set(arn, new History(0));
     }
 
-    forget(arn) {
-        this.histories.delete(arn);
+    // Forgets streams that are not among these.
+    keep(arns) {
+        [...this.histories.keys()].filter((arn) => !arns.has(arn)).forEach((arn) => this.histories.delete(arn));
     }
 
     show(arn) {

@@ -88,7 +88,7 @@ export class List {
             say(label, utc(stream.createdMs, 0, 19));
             say(figures, `${enabled ? `${count(stream.openShards)} open` : stream.streamStatus.toLowerCase()}, `
                 + `${short(stream.records)} rec.`);
-            button.toggleAttribute("aria-current", arn === selected);
+            button.setAttribute("aria-current", String(arn === selected));
         });
         return el("li", {}, button);
     }

@@ -9,7 +9,7 @@ import { Tree } from "./tree.js";
 
 const model = { tables: new Map(), streams: new Map(), counts: {}, clock: null, shardCount: 0 };
 // The part behind the # names the stream, so that a page that is loaded again shows the same one.
-let selected = decodeURIComponent(location.hash.slice(1)) || null;
+let selected = named(location.hash.slice(1));
 // The shard to select when it appears.
 let awaited = null;
 let source = null;
@@ -29,6 +29,14 @@ connect(
         follow();
     },
 );
+
+function named(part) {
+    try {
+        return decodeURIComponent(part) || null;
+    } catch {
+        return null;
+    }
+}
 
 function listen() {
     source?.close();
@@ -95,6 +103,7 @@ function forget(state) {
     };
     keep(model.tables, state.tables, "tableName");
     keep(model.streams, state.streams, "streamArn");
+    line.keep(new Set((state.streams ?? []).map((stream) => stream.streamArn)));
     const shards = new Set((state.tree?.shards ?? []).map((shard) => shard.shardId));
     tree.update([], [...tree.shards.keys()].filter((id) => !shards.has(id)));
 }
@@ -114,9 +123,9 @@ function take(heard, isWhole) {
         model.streams.set(stream.streamArn, stream);
         line.note(stream.streamArn, stream.counted, isWhole);
     }
-    for (const arn of heard.streamsGone ?? []) {
-        model.streams.delete(arn);
-        line.forget(arn);
+    if (heard.streamsGone) {
+        heard.streamsGone.forEach((arn) => model.streams.delete(arn));
+        line.keep(model.streams);
     }
     if (!model.streams.has(selected)) {
         const newest = [...model.streams.values()].sort((a, b) => b.createdMs - a.createdMs)[0];
