@@ -113,7 +113,7 @@ async fn act(kind: Kind, address: &str) -> std::io::Result<()> {
             stream.set_zero_linger()?;
         }
         Kind::Pipeline => {
-            let many = request("DescribeTable", r#"{"TableName": "besieged"}"#).repeat(100);
+            let many = request("DescribeTable", r#"{"TableName": "besieged"}"#).repeat(25);
             stream.write_all(many.as_bytes()).await?;
             sleep(REST).await;
         }
