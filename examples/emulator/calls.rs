@@ -17,6 +17,7 @@ use crate::service::{Call, Failure, Limits, Refusal, TableHost};
 use crate::tables::Tables;
 use crate::tokens::Tokens;
 use crate::visible::Receipts;
+use crate::watch::Watch;
 
 /// What an emulator is told at its start.
 #[derive(Clone, Debug)]
@@ -83,6 +84,8 @@ pub struct Emulator {
     pub(crate) turning: Mutex<()>,
     /// Of transactions.
     pub(crate) tokens: Tokens,
+    /// Of pages that are open in browsers.
+    pub(crate) watch: Watch,
     pub(crate) api: StreamsApi,
     /// What clients have read.
     pub(crate) reads: Arc<AllReads>,
@@ -117,6 +120,7 @@ impl Emulator {
             tables: Tables::new(),
             turning: Mutex::new(()),
             tokens: Tokens::default(),
+            watch: Watch::new(),
             api: streams,
             reads,
             stopping: watch::Sender::new(false),
@@ -217,12 +221,16 @@ impl Emulator {
         Ok(answer?)
     }
 
+    /// Whoever waits for news of this emulator may wait, because it is being served.
+    pub(crate) fn start(&self) {
+        self.stopping.send_replace(false);
+    }
+
     /// Tells whoever waits for news of this emulator to stop waiting, because its server is about to end.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
     }
 
-    #[expect(dead_code, reason = "for who sends news")]
     /// Ready once the emulator's server is about to end.
     pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stopping = self.stopping.subscribe();

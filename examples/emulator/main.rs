@@ -12,7 +12,9 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use streamcore::stream::ManualClock;
 use streamcore::wire::RateLimits;
-use streamcore_emulator::{CONTROL_PATH, Config, Emulator, Import, Imported, read_time, serve};
+use streamcore_emulator::{
+    CONTROL_PATH, Config, Emulator, Import, Imported, PAGE_PATH, read_time, serve,
+};
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::Targets;
 
@@ -250,7 +252,8 @@ or, from Python:
 
   boto3.client(\"dynamodbstreams\", endpoint_url=\"http://{address}\", region_name=\"{region}\")
 
-Shards are rolled and split, and a manual clock is turned, under http://{address}{CONTROL_PATH}
+A page shows tables, streams, shards and records as they come: http://{address}{PAGE_PATH}
+Shards are rolled and split, and a manual clock is turned, there and under http://{address}{CONTROL_PATH}
 ",
         version = env!("CARGO_PKG_VERSION"),
     ));
