@@ -154,6 +154,13 @@ impl Image {
         Arc::strong_count(&self.0)
     }
 
+    /// What tells the image from all others that are alive at the same time: for who writes images that are
+    /// shared only once.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// Whether both are one image.
     #[must_use]
     pub fn ptr_eq(&self, other: &Self) -> bool {
