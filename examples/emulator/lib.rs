@@ -8,6 +8,8 @@
 //! What AWS does by itself, at its own times, is done by hand under [`CONTROL_PATH`]: shards are rolled,
 //! split and closed, and the clock is turned, if it is a manual one ([`Config::manual_clock`]).
 //!
+//! Everything is in memory; [`Emulator::write_snapshot`] writes it into a file, from which [`Emulator::start`] goes on.
+//!
 //! Left out, and refused rather than ignored where a client could tell the difference: PartiQL,
 //! changes of indexes after CreateTable, and the parameters that expressions have replaced
 //! (`Expected`, `KeyConditions`, filters; `AttributeUpdates` and `AttributesToGet` work).
@@ -42,6 +44,7 @@ mod read;
 mod request;
 mod schema;
 mod server;
+mod snapshot;
 mod table;
 mod tables;
 mod tokens;
@@ -56,3 +59,4 @@ pub use clock::{LAST_MS, Refused, read_time};
 pub use control::CONTROL_PATH;
 pub use http::{MAX_BODY_BYTES, respond};
 pub use server::serve;
+pub use snapshot::{SnapshotFault, SnapshotReport};

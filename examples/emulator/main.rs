@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,10 @@ use std::time::Duration;
 use clap::Parser;
 use streamcore::stream::ManualClock;
 use streamcore::wire::RateLimits;
-use streamcore_emulator::{CONTROL_PATH, Config, Emulator, read_time, serve};
+use streamcore_emulator::{CONTROL_PATH, Config, Emulator, SnapshotFault, read_time, serve};
 use tokio::net::TcpListener;
+use tokio::task::{self, JoinSet};
+use tokio::time;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -52,6 +55,17 @@ struct Arguments {
     /// second for each shard.
     #[arg(long)]
     rate_limits: bool,
+    /// Go on from the snapshot in this file, and write one there: at the start, on SIGTERM and Ctrl-C, and whenever it
+    /// is asked for: POST /_streams/api/snapshot. It holds everything, and the secret of the shard iterators.
+    #[arg(long, value_name = "FILE")]
+    snapshot: Option<PathBuf>,
+    /// Write a snapshot so often, too.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "snapshot")]
+    snapshot_every: Option<NonZeroU32>,
+}
+
+fn seconds(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| format!("seconds are a whole number from 1 to {}", u32::MAX))
 }
 
 fn hours(text: &str) -> Result<NonZeroU32, String> {
@@ -89,6 +103,7 @@ impl From<Arguments> for Config {
             retain_bytes: arguments.retain_bytes,
             roll_after: arguments.roll_hours.map(of_hours),
             rate_limits,
+            snapshot: arguments.snapshot,
             ..Self::default()
         }
     }
@@ -100,7 +115,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("cannot start: {error}")),
     };
-    match runtime.block_on(run(arguments)) {
+    let ended = runtime.block_on(run(arguments));
+    // Requests that were cut off may wait for ever by now: see `write_last_snapshot`.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => complain(&message),
     }
@@ -124,11 +142,45 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     })?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let stop = signals()?;
-    greet(address, &arguments.region);
-    let emulator = Arc::new(Emulator::new(arguments.into()));
-    serve(listener, emulator, stop).await.map_err(|error| error.to_string())?;
+    let (region, every) = (arguments.region.clone(), arguments.snapshot_every);
+    let config = Config::from(arguments);
+    let file = config.snapshot.clone();
+    let refused = |fault: SnapshotFault| match (&file, &fault) {
+        (_, SnapshotFault::Io { .. }) | (None, _) => fault.to_string(),
+        (Some(file), _) => format!("cannot go on from the snapshot {}: {fault}", file.display()),
+    };
+    let emulator = Arc::new(Emulator::start(config).map_err(refused)?);
+    greet(address, &region);
+    // Ends with this call, however it ends.
+    let mut background = JoinSet::new();
+    if let Some(every) = every {
+        background.spawn(snapshots(Arc::clone(&emulator), every));
+    }
+    let served = serve(listener, Arc::clone(&emulator), stop).await;
+    drop(background);
+    if file.is_some() {
+        let last = task::spawn_blocking(move || emulator.write_last_snapshot()).await;
+        last.map_err(|error| error.to_string())?.map_err(|fault| fault.to_string())?;
+    }
+    served.map_err(|error| error.to_string())?;
     println!("stopped.");
     Ok(())
+}
+
+/// Writes snapshots, for ever.
+async fn snapshots(emulator: Arc<Emulator>, every: NonZeroU32) {
+    let every = Duration::from_secs(every.get().into());
+    let mut ticks = time::interval_at(time::Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let emulator = Arc::clone(&emulator);
+        match task::spawn_blocking(move || emulator.write_snapshot()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(fault)) => eprintln!("emulator: no snapshot was written: {fault}"),
+            Err(fault) => eprintln!("emulator: no snapshot was written: {fault}"),
+        }
+    }
 }
 
 /// Ready once somebody wants the process to end.
