@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,7 +150,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         (Some(file), _) => format!("cannot go on from the snapshot {}: {fault}", file.display()),
     };
     let emulator = Arc::new(Emulator::start(config).map_err(refused)?);
-    greet(address, &region);
+    greet(address, &region, file.as_deref());
     // Ends with this call, however it ends.
     let mut background = JoinSet::new();
     if let Some(every) = every {
@@ -208,12 +208,16 @@ fn signals() -> Result<impl Future<Output = ()>, String> {
 }
 
 /// The first screen. Its first line is what scripts wait for.
-fn greet(address: SocketAddr, region: &str) {
+fn greet(address: SocketAddr, region: &str, snapshot: Option<&Path>) {
+    let end = match snapshot {
+        None => "end with it (Ctrl-C)".to_owned(),
+        Some(file) => format!("go into {} when it ends (Ctrl-C)", file.display()),
+    };
     println!(
         "\
 streamcore emulator {version} is ready on http://{address}
 
-It speaks DynamoDB and DynamoDB Streams; tables live in memory and end with it (Ctrl-C).
+It speaks DynamoDB and DynamoDB Streams; tables live in memory and {end}.
 Any credentials will do, and any region (this one calls itself {region}). Next:
 
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION={region}

@@ -204,7 +204,7 @@ fn killed_while_others_write_it_goes_on_from_the_last_snapshot() {
     for life in 0..2 {
         let before = records(&mut client, "things").len();
         for v in 0..50 {
-            let item = item(&format!("life {life}"), v);
+            let item = item(&format!("life {life}, {v}"), v);
             client.ok("PutItem", json!({ "TableName": "things", "Item": item }));
         }
         let this = records(&mut client, "things");
@@ -240,6 +240,53 @@ fn asked_to_end_while_others_write_it_loses_nothing_that_it_acknowledged() {
     let before = acknowledged.now();
     check_writes(&mut client, before);
     ["things", "left", "right"].iter().for_each(|table| check_replay(&mut client, table));
+}
+
+#[test]
+fn killed_while_a_snapshot_is_being_written_it_goes_on_from_the_former_one() {
+    let file = fresh("writing");
+    let mut acknowledged = 0;
+    for life in 0..6 {
+        let (process, mut client) = start(&file);
+        if life == 0 {
+            create(&mut client);
+        }
+        let items = client.items("things");
+        assert!(items.len() as u64 >= acknowledged, "{} of {acknowledged}", items.len());
+        check_replay(&mut client, "things");
+        for v in 0..200 {
+            let mut item = item(&format!("{life}, {v}"), v);
+            item["text"] = json!({ "S": "x".repeat(20_000) });
+            client.ok("PutItem", json!({ "TableName": "things", "Item": item }));
+        }
+        post(&process.address, "snapshot", &json!({}));
+        acknowledged = 200 * (life + 1);
+        // The next one is under way, at a place that differs from life to life, when the process is killed.
+        let beside = file.with_extension("snapshot.tmp");
+        let replaced = |file: &Path| std::fs::metadata(file).and_then(|file| file.modified()).ok();
+        let before = replaced(&file);
+        std::thread::scope(|scope| {
+            let address = process.address.clone();
+            scope.spawn(move || {
+                let connected = std::net::TcpStream::connect(address);
+                let request =
+                    b"POST /_streams/api/snapshot HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+                if let Ok(mut stream) = connected
+                    && std::io::Write::write_all(&mut stream, request).is_ok()
+                {
+                    // Until the other end is gone.
+                    let _ = std::io::Read::read(&mut stream, &mut [0]);
+                }
+            });
+            let (length, began) = (life * 2_000_000, Instant::now());
+            let written = || std::fs::metadata(&beside).map_or(0, |beside| beside.len() + 1);
+            while written() <= length && replaced(&file) == before {
+                assert!(began.elapsed() < PATIENCE);
+                std::thread::yield_now();
+            }
+            drop(process);
+        });
+    }
 }
 
 #[test]
