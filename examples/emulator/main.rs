@@ -1,6 +1,7 @@
 //! `emulator`: DynamoDB Streams on a local port.
 
-use std::net::SocketAddr;
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,12 +9,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
 use streamcore::stream::ManualClock;
 use streamcore::wire::RateLimits;
-use streamcore_emulator::{CONTROL_PATH, Config, Emulator, SnapshotFault, read_time, serve};
+use streamcore_emulator::{
+    CONTROL_PATH, Config, Emulator, Import, Imported, SnapshotFault, read_time, serve,
+};
 use tokio::net::TcpListener;
 use tokio::task::{self, JoinSet};
 use tokio::time;
+use tracing_subscriber::filter::Targets;
+
+mod logs;
+
+use logs::LogFormat;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -62,6 +71,24 @@ struct Arguments {
     /// Write a snapshot so often, too.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "snapshot")]
     snapshot_every: Option<NonZeroU32>,
+    /// Begin with the items of this file of DynamoDB JSON, as `aws dynamodb scan` prints them and exports to S3 have
+    /// them (.json.gz too), or of all such files in a folder. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    import: Vec<PathBuf>,
+    /// The table to import into; by default the name of the file up to its first dot.
+    #[arg(long, value_name = "TABLE", requires = "import")]
+    import_table: Option<String>,
+    /// The key attributes of a table that is to be made for an import: the partition key, and the sort key if
+    /// there is one, such as customer,order
+    #[arg(long, value_name = "NAMES", requires = "import", value_delimiter = ',')]
+    import_key: Vec<String>,
+    /// The form of what is said while it runs, on standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// What is said: off, error, warn, info, debug (each request) or trace; also for single modules, such as
+    /// info,streamcore_emulator::routes=debug
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = logs::read_filter)]
+    log: Targets,
 }
 
 fn seconds(text: &str) -> Result<NonZeroU32, String> {
@@ -111,6 +138,7 @@ impl From<Arguments> for Config {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    logs::begin(arguments.log_format, arguments.log.clone());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("cannot start: {error}")),
@@ -143,6 +171,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let stop = signals()?;
     let (region, every) = (arguments.region.clone(), arguments.snapshot_every);
+    let imports = imports(&arguments);
     let config = Config::from(arguments);
     let file = config.snapshot.clone();
     let refused = |fault: SnapshotFault| match (&file, &fault) {
@@ -150,7 +179,19 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         (Some(file), _) => format!("cannot go on from the snapshot {}: {fault}", file.display()),
     };
     let emulator = Arc::new(Emulator::start(config).map_err(refused)?);
+    if !imports.is_empty() {
+        fill(&emulator, imports).await?;
+        if file.is_some() {
+            emulator.write_snapshot().map_err(|fault| fault.to_string())?;
+        }
+    }
     greet(address, &region, file.as_deref());
+    if is_reachable(address.ip()) {
+        tracing::warn!(
+            %address,
+            "reachable from other machines, by anybody: there is no check of credentials"
+        );
+    }
     // Ends with this call, however it ends.
     let mut background = JoinSet::new();
     if let Some(every) = every {
@@ -163,7 +204,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         last.map_err(|error| error.to_string())?.map_err(|fault| fault.to_string())?;
     }
     served.map_err(|error| error.to_string())?;
-    println!("stopped.");
+    say("stopped.\n");
     Ok(())
 }
 
@@ -177,10 +218,53 @@ async fn snapshots(emulator: Arc<Emulator>, every: NonZeroU32) {
         let emulator = Arc::clone(&emulator);
         match task::spawn_blocking(move || emulator.write_snapshot()).await {
             Ok(Ok(_)) => {}
-            Ok(Err(fault)) => eprintln!("emulator: no snapshot was written: {fault}"),
-            Err(fault) => eprintln!("emulator: no snapshot was written: {fault}"),
+            Ok(Err(fault)) => tracing::error!(%fault, "no snapshot was written"),
+            Err(fault) => tracing::error!(%fault, "no snapshot was written"),
         }
     }
+}
+
+/// What is to be imported.
+fn imports(arguments: &Arguments) -> Vec<Import> {
+    let import = |path: &PathBuf| Import {
+        path: path.clone(),
+        table: arguments.import_table.clone(),
+        key: arguments.import_key.clone(),
+    };
+    arguments.import.iter().map(import).collect()
+}
+
+/// Imports, with a bar where somebody sees it.
+async fn fill(emulator: &Arc<Emulator>, imports: Vec<Import>) -> Result<(), String> {
+    // Tables that a snapshot has brought: what has become of their items since is not undone.
+    let (there, missing): (Vec<Import>, Vec<Import>) =
+        imports.into_iter().partition(|import| emulator.has_table(&import.table_name()));
+    for import in there {
+        tracing::info!(table = import.table_name(), "not imported: the snapshot has the table");
+    }
+    for import in missing {
+        let emulator = Arc::clone(emulator);
+        let imported = tokio::task::spawn_blocking(move || {
+            let bytes = import.files()?.iter().map(|(_, bytes)| bytes).sum();
+            let bar = ProgressBar::new(bytes).with_message(import.path.display().to_string());
+            let form = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}";
+            bar.set_style(
+                ProgressStyle::with_template(form).unwrap_or(ProgressStyle::default_bar()),
+            );
+            let imported = emulator.import(&import, &mut |read| bar.inc(read));
+            bar.finish_and_clear();
+            imported
+        });
+        let imported = imported.await.map_err(|fault| fault.to_string())?;
+        let Imported { table, items } = imported.map_err(|error| error.to_string())?;
+        tracing::info!(table, items, "imported");
+    }
+    Ok(())
+}
+
+/// Whether other machines may reach this address.
+fn is_reachable(address: IpAddr) -> bool {
+    !address.to_canonical().is_loopback()
 }
 
 /// Ready once somebody wants the process to end.
@@ -213,7 +297,7 @@ fn greet(address: SocketAddr, region: &str, snapshot: Option<&Path>) {
         None => "end with it (Ctrl-C)".to_owned(),
         Some(file) => format!("go into {} when it ends (Ctrl-C)", file.display()),
     };
-    println!(
+    say(&format!(
         "\
 streamcore emulator {version} is ready on http://{address}
 
@@ -236,5 +320,32 @@ or, from Python:
 Shards are rolled and split, and a manual clock is turned, under http://{address}{CONTROL_PATH}
 ",
         version = env!("CARGO_PKG_VERSION"),
-    );
+    ));
+}
+
+/// Says something to whoever started this; nobody may listen any more.
+fn say(text: &str) {
+    let mut output = std::io::stdout().lock();
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_loopback_is_warned() {
+        for (address, reachable) in [
+            ("127.0.0.1", false),
+            ("127.8.8.8", false),
+            ("::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("0.0.0.0", true),
+            ("::", true),
+            ("192.168.1.7", true),
+            ("::ffff:10.0.0.1", true),
+        ] {
+            assert_eq!(is_reachable(address.parse().expect(address)), reachable, "{address}");
+        }
+    }
 }

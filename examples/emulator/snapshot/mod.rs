@@ -65,6 +65,12 @@ impl Emulator {
         Ok(emulator)
     }
 
+    /// Whether there is a table of this name.
+    #[must_use]
+    pub fn has_table(&self, name: &str) -> bool {
+        self.tables.named(Some(name)).is_ok()
+    }
+
     /// Writes a snapshot of everything as it is now in the place of the former one.
     ///
     /// It holds every write that was acknowledged before the call, and each write whole or not at all, a
