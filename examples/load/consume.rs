@@ -24,8 +24,8 @@ use super::table::{from_the_beginning, shards};
 const LIMIT: usize = 1000;
 /// Between two looks at a stream that had nothing new.
 const REST: Duration = Duration::from_millis(2);
-/// What was acknowledged and has not come after so long is lost.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// What was acknowledged and has not come after so long without news is lost.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A page of records, as far as it is looked at.
 #[derive(Deserialize)]
@@ -179,7 +179,7 @@ pub enum Written {
 }
 
 /// Follows a stream from its beginning with several consumers until each of them saw all that was
-/// acknowledged, or it has not come for some seconds. The latencies are those from the put to the consumer.
+/// acknowledged, or nothing has come for as long as they have patience. The latencies are those from the put to the consumer.
 ///
 /// # Errors
 ///
@@ -187,7 +187,7 @@ pub enum Written {
 pub async fn follow(
     endpoint: &Endpoint,
     stream: &str,
-    consumers: u32,
+    (consumers, patience): (u32, Duration),
     written: watch::Receiver<Written>,
     shared: &Arc<Shared>,
 ) -> Result<(Recorder, Verdict), Broken> {
@@ -196,6 +196,7 @@ pub async fn follow(
         let follower = Follower {
             reader: Reader::open(endpoint).await?,
             stream: stream.to_owned(),
+            patience,
             shared: Arc::clone(shared),
             seen: Seen::default(),
             recorder: Recorder::new(),
@@ -214,6 +215,7 @@ pub async fn follow(
 struct Follower {
     reader: Reader,
     stream: String,
+    patience: Duration,
     shared: Arc<Shared>,
     seen: Seen,
     recorder: Recorder,
@@ -251,9 +253,9 @@ impl Follower {
             };
             if let Some(ledger) = ledger {
                 // The verdict looks at every key, so it is asked for when all may have come.
-                if self.seen.len() >= ledger.len() || last_news.elapsed() > PATIENCE {
+                if self.seen.len() >= ledger.len() || last_news.elapsed() > self.patience {
                     let verdict = self.seen.against(&ledger);
-                    if verdict.is_right() || last_news.elapsed() > PATIENCE {
+                    if verdict.is_right() || last_news.elapsed() > self.patience {
                         return Ok((self.recorder, verdict));
                     }
                 }

@@ -19,19 +19,19 @@ use serve_static::Captured;
 use table::{Stream, Tables};
 use write::Pace;
 
-mod client;
+pub mod client;
 mod compare;
 mod consume;
 mod items;
-mod ledger;
+pub mod ledger;
 mod measure;
 mod plot;
-mod report;
-mod run;
+pub mod report;
+pub mod run;
 mod serve_static;
 mod servers;
-mod table;
-mod write;
+pub mod table;
+pub mod write;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -152,6 +152,7 @@ impl Drive {
             pace: self.rate.map_or(Pace::Closed, Pace::Open),
             stream: if self.no_stream { Stream::Off } else { Stream::On },
             check: if self.no_check { Check::Off } else { Check::On },
+            patience: consume::PATIENCE,
             reading: Duration::from_secs(self.read_seconds),
         }
     }

@@ -56,7 +56,7 @@ fn percentiles(part: &Part, area: &Area<'_>) -> Result<(), Box<dyn Error>> {
     chart
         .configure_mesh()
         .x_labels(6)
-        .x_label_formatter(&|depth| format!("{:.4} %", 100.0 * (1.0 - 10f64.powf(-depth))))
+        .x_label_formatter(&|depth| format!("{} %", 100.0 - 10f64.powf(2.0 - depth.round())))
         .y_label_formatter(&|us| duration(*us))
         .light_line_style(TRANSPARENT)
         .draw()?;
@@ -76,7 +76,7 @@ fn rates(part: &Part, area: &Area<'_>) -> Result<(), Box<dyn Error>> {
         .build_cartesian_2d(0.0..part.seconds.max(part.slot_seconds), 0.0..high)?;
     chart
         .configure_mesh()
-        .x_label_formatter(&|seconds| format!("{seconds:.1} s"))
+        .x_label_formatter(&|seconds| format!("{seconds:.2} s"))
         .y_label_formatter(&|rate| format!("{rate:.0}"))
         .light_line_style(TRANSPARENT)
         .draw()?;

@@ -66,6 +66,8 @@ pub struct Plan {
     pub pace: Pace,
     pub stream: Stream,
     pub check: Check,
+    /// How long consumers wait for what was acknowledged and does not come.
+    pub patience: Duration,
     /// How long records are read.
     pub reading: Duration,
 }
@@ -73,6 +75,10 @@ pub struct Plan {
 impl Plan {
     fn has(&self, workload: Workload) -> bool {
         self.workloads.contains(&workload)
+    }
+
+    fn followers(&self) -> (u32, Duration) {
+        (self.consumers, self.patience)
     }
 
     fn work(&self, shape: Shape) -> Work {
@@ -161,7 +167,7 @@ async fn checked(plan: &Plan, stream: &str, ledger: Ledger) -> Result<Option<Ver
     }
     let shared = Shared::begin(Some(ledger.len() * u64::from(plan.consumers)));
     let (_, written) = watch::channel(Written::All(Arc::new(ledger)));
-    let reading = consume::follow(&plan.endpoint, stream, plan.consumers, written, &shared);
+    let reading = consume::follow(&plan.endpoint, stream, plan.followers(), written, &shared);
     let check = Kind { name: "check", ..RECORDS };
     let (_, verdict) = shown(&shared, check, reading).await?;
     Ok(Some(verdict))
@@ -179,7 +185,7 @@ async fn tail(plan: &Plan, table: &Table, stream: &str) -> Result<Part, Broken> 
         tell.send_replace(Written::All(Arc::new(ledger)));
         Ok(recorder)
     };
-    let reading = consume::follow(&plan.endpoint, stream, plan.consumers, written, &shared);
+    let reading = consume::follow(&plan.endpoint, stream, plan.followers(), written, &shared);
     let both = async { tokio::try_join!(writing, reading) };
     let (writes, (mut recorder, verdict)) = shown(&shared, TAIL, both).await?;
     recorder.refused += writes.refused;

@@ -73,52 +73,60 @@ impl SequenceNumber {
         (self.middle, self.low)
     }
 
-    /// The decimal digits, on the stack.
-    pub(crate) fn digits(self) -> Digits {
-        let mut digits = Digits { text: [b'0'; 40], start: 0 };
-        let (before_low, before_middle) = (40 - GROUP_DIGITS, 40 - 2 * GROUP_DIGITS);
-        digits.put(self.low, 40);
-        let first = digits.put(self.middle, before_low);
-        let first = if self.high > 0 { digits.put(self.high, before_middle) } else { first };
-        // At least 21, for those that were read from a text with zeros in front.
-        digits.start = first.min(40 - SEQUENCE_NUMBER_LENGTH.start());
-        digits
+    /// Appends the decimal digits.
+    ///
+    /// They are written where they stay. Taken from a buffer on the stack, they would be loaded in larger
+    /// pieces than they were stored in, for which a processor first finishes all stores before: those of
+    /// the images in front of them, too, a third of the time of a page.
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + self.length(), b'0');
+        self.fill(&mut out[start..]);
+    }
+
+    /// How many digits there are: at least 21, for those that were read from a text with zeros in front.
+    fn length(self) -> usize {
+        let count = |number: u64| number.checked_ilog10().map_or(0, |log| log as usize + 1);
+        let length = match self.high {
+            0 => GROUP_DIGITS + count(self.middle),
+            high => 2 * GROUP_DIGITS + count(high),
+        };
+        length.max(*SEQUENCE_NUMBER_LENGTH.start())
+    }
+
+    /// Writes the digits over as many zeros.
+    fn fill(self, text: &mut [u8]) {
+        let end = text.len();
+        put(text, end, self.low);
+        put(text, end - GROUP_DIGITS, self.middle);
+        if self.high > 0 {
+            put(text, end - 2 * GROUP_DIGITS, self.high);
+        }
     }
 }
 
-/// The decimal digits of a [`SequenceNumber`].
-pub(crate) struct Digits {
-    text: [u8; 40],
-    start: usize,
-}
-
-impl Digits {
-    /// Writes a number such that its last digit stands before `end`; returns where its first stands.
-    fn put(&mut self, mut number: u64, end: usize) -> usize {
-        let mut at = end;
-        // By two: the divisions wait for one another.
-        while number >= 10 {
-            let pair = (number % 100) as u8;
-            number /= 100;
-            self.text[at - 2] = b'0' + pair / 10;
-            self.text[at - 1] = b'0' + pair % 10;
-            at -= 2;
-        }
-        if number > 0 {
-            at -= 1;
-            self.text[at] = b'0' + number as u8;
-        }
-        at
+/// Writes a number such that its last digit stands before `end`.
+fn put(text: &mut [u8], end: usize, mut number: u64) {
+    let mut at = end;
+    // By two: the divisions wait for one another.
+    while number >= 10 {
+        let pair = (number % 100) as u8;
+        number /= 100;
+        text[at - 2] = b'0' + pair / 10;
+        text[at - 1] = b'0' + pair % 10;
+        at -= 2;
     }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.text[self.start..]
+    if number > 0 {
+        text[at - 1] = b'0' + number as u8;
     }
 }
 
 impl fmt::Display for SequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(str::from_utf8(self.digits().as_bytes()).unwrap_or_default())
+        let mut text = [b'0'; *SEQUENCE_NUMBER_LENGTH.end()];
+        let text = &mut text[..self.length()];
+        self.fill(text);
+        f.pad(str::from_utf8(text).unwrap_or_default())
     }
 }
 
