@@ -5,6 +5,7 @@
 
 mod api;
 mod errors;
+mod observe;
 mod rate;
 pub mod record;
 mod request;
@@ -12,4 +13,5 @@ mod response;
 
 pub use api::StreamsApi;
 pub use errors::{TextSource, WireError};
+pub use observe::Delivery;
 pub use rate::RateLimits;

@@ -7,6 +7,7 @@ use crate::calls::Emulator;
 use crate::error::ApiError;
 use crate::request;
 use crate::schema::{CreateTable, StreamSpecification, Tag, Throughput, key_elements};
+use crate::service;
 use crate::table::{LatestStream, Settings, Table};
 use crate::tables;
 use crate::visible::Outlet;
@@ -108,6 +109,7 @@ impl Emulator {
             let names = (name.clone(), arn, table_id());
             Ok(Table::new(names, self.store.now_ms(), schema, settings, stream))
         })?;
+        tracing::info!(table = name, "created");
         Ok(bytes(&json!({ "TableDescription": describe(&table, "ACTIVE") })))
     }
 
@@ -165,9 +167,11 @@ impl Emulator {
             let stream = tables::open(&self.store, &self.config, &table.name, key, view)?;
             settings.latest_stream = Some(LatestStream::of(&stream));
             table.stream.store(Some(Outlet::new(stream).into()));
+            tracing::info!(table = table.name, "stream enabled");
             return Ok(());
         }
         if table.end_stream() {
+            tracing::info!(table = table.name, "stream disabled");
             Ok(())
         } else {
             Err(ApiError::validation("Table has no stream to disable"))
@@ -177,6 +181,7 @@ impl Emulator {
     pub(crate) fn delete_table(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         let request: TableRequest = request::parse(body)?;
         let table = self.tables.delete(request.table_name.as_deref())?;
+        tracing::info!(table = table.name, "deleted");
         Ok(bytes(&json!({ "TableDescription": describe(&table, "DELETING") })))
     }
 
@@ -257,7 +262,7 @@ fn check_tags(tags: &[Tag]) -> Result<(), ApiError> {
 
 /// An id in the form of a UUID, different for every table that this process makes.
 fn table_id() -> String {
-    let bits = u128::from(crate::http::random()) << 64 | u128::from(crate::http::random());
+    let bits = u128::from(service::random()) << 64 | u128::from(service::random());
     let hex = format!("{bits:032x}");
     let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
     parts.join("-")

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use streamcore::Store;
+use streamcore::store::LIST_LIMIT;
 use streamcore::stream::ManualClock;
-use streamcore::wire::{RateLimits, StreamsApi, WireError};
+use streamcore::wire::{RateLimits, StreamsApi};
+use streamcore::{Store, Stream};
+use tokio::sync::watch;
 
-use crate::error::{ApiError, ErrorKind};
+use crate::error::ApiError;
+use crate::metrics::{AllReads, count_delivery};
+use crate::service::{Call, Failure, Limits, Refusal, TableHost};
 use crate::tables::Tables;
 use crate::tokens::Tokens;
 use crate::visible::Receipts;
@@ -38,6 +42,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// How often [`serve`](crate::serve) does what is due in streams that nobody comes to: each minute.
     pub maintain_every: Duration,
+    /// What [`serve`](crate::serve) takes upon itself.
+    pub limits: Limits,
 }
 
 impl Default for Config {
@@ -55,28 +61,14 @@ impl Default for Config {
             roll_after: None,
             rate_limits: RateLimits::none(),
             maintain_every: Duration::from_secs(60),
+            limits: Limits::default(),
         }
     }
-}
-
-/// A refusal, ready to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The HTTP status.
-    pub status: u16,
-    /// The JSON body, with `__type` and `message`.
-    pub body: Vec<u8>,
 }
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         Self { status: error.status(), body: error.body() }
-    }
-}
-
-impl From<WireError> for Failure {
-    fn from(error: WireError) -> Self {
-        Self { status: error.status, body: error.body() }
     }
 }
 
@@ -91,7 +83,11 @@ pub struct Emulator {
     pub(crate) turning: Mutex<()>,
     /// Of transactions.
     pub(crate) tokens: Tokens,
-    streams: StreamsApi,
+    pub(crate) api: StreamsApi,
+    /// What clients have read.
+    pub(crate) reads: Arc<AllReads>,
+    /// Whether whoever waits for news is to stop waiting.
+    stopping: watch::Sender<bool>,
 }
 
 impl Emulator {
@@ -110,20 +106,40 @@ impl Emulator {
     /// An emulator whose streams live in `store`, where other code may read them too. If
     /// [`Config::manual_clock`] is given, it is the clock that `store` was built with.
     pub fn with_store(config: Config, store: Store) -> Self {
-        let streams = StreamsApi::new(store.clone()).rate_limits(config.rate_limits);
+        let reads = Arc::<AllReads>::default();
+        let counted = Arc::clone(&reads);
+        let streams = StreamsApi::new(store.clone())
+            .rate_limits(config.rate_limits)
+            .observe(move |delivery| count_delivery(&counted, delivery));
         Self {
             config,
             store,
             tables: Tables::new(),
             turning: Mutex::new(()),
             tokens: Tokens::default(),
-            streams,
+            api: streams,
+            reads,
+            stopping: watch::Sender::new(false),
         }
     }
 
     /// The store that holds the streams.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// All streams that there are, by table and ARN.
+    pub(crate) fn streams(&self) -> Vec<Stream> {
+        let (mut streams, mut after): (Vec<Stream>, Option<String>) = (Vec::new(), None);
+        // Refused are only limits and ARNs that are none.
+        while let Ok(page) = self.store.list_streams(None, after.as_deref(), LIST_LIMIT) {
+            after = page.streams.last().map(|last| last.info().arn().to_string());
+            streams.extend(page.streams);
+            if !page.more {
+                break;
+            }
+        }
+        streams
     }
 
     /// Carries out one operation. `target` is the header `X-Amz-Target`, `body` its JSON,
@@ -140,7 +156,7 @@ impl Emulator {
     /// # Progress
     ///
     /// A write blocks for as long as writers that were ahead of it need to finish: normally not at all.
-    /// [`respond`](crate::respond) waits without blocking.
+    /// [`Routes`](crate::Routes) waits without blocking.
     pub fn call(&self, target: &str, body: &[u8], host: &str) -> Result<Vec<u8>, Failure> {
         let mut receipts = Receipts::default();
         let answer = self.carry_out(target, body, host, &mut receipts);
@@ -157,9 +173,22 @@ impl Emulator {
         receipts: &mut Receipts,
     ) -> Result<Vec<u8>, Failure> {
         if let Some(operation) = target.strip_prefix("DynamoDBStreams_20120810.") {
-            return Ok(self.streams.handle(operation, body)?);
+            return Ok(self.api.handle(operation, body)?);
         }
-        let operation = target.strip_prefix("DynamoDB_20120810.").unwrap_or_default();
+        match target.strip_prefix("DynamoDB_20120810.") {
+            Some(operation) => self.on_tables(operation, body, host, receipts),
+            None => Err(Refusal::NoOperation(target.to_owned()).into()),
+        }
+    }
+
+    /// Carries out an operation on tables or items.
+    fn on_tables(
+        &self,
+        operation: &str,
+        body: &[u8],
+        host: &str,
+        receipts: &mut Receipts,
+    ) -> Result<Vec<u8>, Failure> {
         let answer = match operation {
             "PutItem" => self.put_item(body, receipts),
             "GetItem" => self.get_item(body),
@@ -183,17 +212,32 @@ impl Emulator {
             "DescribeTimeToLive" => self.describe_time_to_live(body),
             "DescribeLimits" => self.describe_limits(body),
             "DescribeEndpoints" => self.describe_endpoints(body, host),
-            _ => Err(unknown(target)),
+            _ => return Err(Failure::unknown_operation(operation)),
         };
         Ok(answer?)
     }
+
+    /// Tells whoever waits for news of this emulator to stop waiting, because its server is about to end.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    #[expect(dead_code, reason = "for who sends news")]
+    /// Ready once the emulator's server is about to end.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopping = self.stopping.subscribe();
+        async move {
+            // An error says that the emulator is gone.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
 }
 
-fn unknown(target: &str) -> ApiError {
-    let message = if target.is_empty() {
-        "The request has no header X-Amz-Target, which names the operation".to_owned()
-    } else {
-        format!("This emulator does not serve the operation {target}")
-    };
-    ApiError::new(ErrorKind::UnknownOperation, message)
+impl TableHost for Emulator {
+    async fn call(&self, call: Call<'_>) -> Result<Vec<u8>, Failure> {
+        let mut receipts = Receipts::default();
+        let answer = self.on_tables(call.operation, call.body, call.authority, &mut receipts);
+        receipts.seen().await;
+        answer
+    }
 }

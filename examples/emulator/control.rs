@@ -5,10 +5,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::calls::{Emulator, Failure};
+use crate::calls::Emulator;
 use crate::clock::{Refused, rfc3339};
 use crate::control_streams as streams;
 use crate::error::ApiError;
+use crate::service::Failure;
 use crate::visible::Receipts;
 
 /// Where the control API lies.
@@ -24,7 +25,7 @@ pub(crate) enum Refusal {
     /// Something lies there, but not for this method.
     WrongMethod(&'static str),
     /// The body is too large, or could not be read.
-    Unread(u16, String),
+    Unread(crate::service::Refusal),
     /// The clock is the system's, or cannot be turned so far.
     Clock(Refused),
     /// The store refuses.
@@ -55,7 +56,7 @@ impl From<Refusal> for Failure {
             Refusal::WrongMethod(allowed) => {
                 (405, "WrongMethod", format!("this path takes {allowed}"))
             }
-            Refusal::Unread(status, problem) => (status, "Unread", problem),
+            Refusal::Unread(refusal) => (refusal.status(), "Unread", refusal.to_string()),
             Refusal::Clock(refused @ Refused::SystemClock) => {
                 (409, "SystemClock", refused.to_string())
             }
@@ -166,7 +167,7 @@ impl Emulator {
                 answer["expired"] = json!(expired);
                 Ok(answer)
             }
-            ("GET", "streams") => streams::list(self),
+            ("GET", "streams") => Ok(streams::list(self)),
             ("POST", "roll" | "split") => {
                 let OfShard { stream_arn, shard_id } = parse(body)?;
                 let stream = self.store.stream(&stream_arn)?;

@@ -13,10 +13,6 @@ pub(crate) enum ErrorKind {
     EmptyKey,
     /// The body is no JSON, or JSON of the wrong shape.
     Serialization,
-    /// `X-Amz-Target` is missing or names an operation that is not served.
-    UnknownOperation,
-    /// The request carries no credentials at all; which ones does not matter.
-    MissingAuthentication,
     /// A table, a stream or an index that does not exist.
     NotFound,
     /// A table that exists already.
@@ -29,8 +25,6 @@ pub(crate) enum ErrorKind {
     IdempotentParameterMismatch,
     /// A transaction whose token is one that is being carried out.
     TransactionInProgress,
-    /// A request body above [`crate::http::MAX_BODY_BYTES`].
-    TooLarge,
     /// A fault of the emulator itself.
     Internal,
 }
@@ -42,10 +36,6 @@ impl ErrorKind {
         match self {
             Self::Validation | Self::EmptyKey => "com.amazon.coral.validate#ValidationException",
             Self::Serialization => "com.amazon.coral.service#SerializationException",
-            Self::UnknownOperation => "com.amazon.coral.service#UnknownOperationException",
-            Self::MissingAuthentication => {
-                "com.amazon.coral.service#MissingAuthenticationTokenException"
-            }
             Self::NotFound => "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
             Self::InUse => "com.amazonaws.dynamodb.v20120810#ResourceInUseException",
             Self::ConditionFailed => {
@@ -60,7 +50,6 @@ impl ErrorKind {
             Self::TransactionInProgress => {
                 "com.amazonaws.dynamodb.v20120810#TransactionInProgressException"
             }
-            Self::TooLarge => "com.amazon.coral.service#RequestEntityTooLargeException",
             Self::Internal => "com.amazonaws.dynamodb.v20120810#InternalServerError",
         }
     }
@@ -77,7 +66,6 @@ impl ErrorKind {
 
     fn status(self) -> u16 {
         match self {
-            Self::TooLarge => 413,
             Self::Internal => 500,
             _ => 400,
         }

@@ -3,7 +3,7 @@
 //! DynamoDB's table API to be a producer.
 //!
 //! [`Emulator`] answers operations and knows nothing of HTTP; [`serve`] puts it on a
-//! socket. To host streams elsewhere, take the one and leave the other.
+//! socket. Who has tables already takes [`service`]: the HTTP layer, for any host of tables.
 //!
 //! What AWS does by itself, at its own times, is done by hand under [`CONTROL_PATH`]: shards are rolled,
 //! split and closed, and the clock is turned, if it is a manual one ([`Config::manual_clock`]).
@@ -22,26 +22,30 @@
 //! ```
 
 mod admin;
+mod at_most;
 mod calls;
 mod clock;
 mod control;
 mod control_streams;
 mod error;
 mod expr;
-mod http;
+mod import;
 mod item;
 mod items;
 mod key;
 mod key_condition;
 mod locked;
 mod lookup;
+mod metrics;
 mod number;
 mod pages;
 mod query;
 mod read;
 mod request;
+mod routes;
 mod schema;
 mod server;
+pub mod service;
 mod table;
 mod tables;
 mod tokens;
@@ -51,8 +55,10 @@ mod ttl;
 mod visible;
 mod write;
 
-pub use calls::{Config, Emulator, Failure};
+pub use calls::{Config, Emulator};
 pub use clock::{LAST_MS, Refused, read_time};
 pub use control::CONTROL_PATH;
-pub use http::{MAX_BODY_BYTES, respond};
+pub use import::{Import, ImportError, Imported};
+pub use routes::Routes;
 pub use server::serve;
+pub use service::{Failure, Limits};

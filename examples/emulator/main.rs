@@ -1,16 +1,23 @@
 //! `emulator`: DynamoDB Streams on a local port.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
 use streamcore::stream::ManualClock;
 use streamcore::wire::RateLimits;
-use streamcore_emulator::{CONTROL_PATH, Config, Emulator, read_time, serve};
+use streamcore_emulator::{CONTROL_PATH, Config, Emulator, Import, Imported, read_time, serve};
 use tokio::net::TcpListener;
+use tracing_subscriber::filter::Targets;
+
+mod logs;
+
+use logs::LogFormat;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -52,6 +59,24 @@ struct Arguments {
     /// second for each shard.
     #[arg(long)]
     rate_limits: bool,
+    /// Begin with the items of this file of DynamoDB JSON, as `aws dynamodb scan` prints them and exports to S3 have
+    /// them (.json.gz too), or of all such files in a folder. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    import: Vec<PathBuf>,
+    /// The table to import into; by default the name of the file up to its first dot.
+    #[arg(long, value_name = "TABLE", requires = "import")]
+    import_table: Option<String>,
+    /// The key attributes of a table that is to be made for an import: the partition key, and the sort key if
+    /// there is one, such as customer,order
+    #[arg(long, value_name = "NAMES", requires = "import", value_delimiter = ',')]
+    import_key: Vec<String>,
+    /// The form of what is said while it runs, on standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// What is said: off, error, warn, info, debug (each request) or trace; also for single modules, such as
+    /// info,streamcore_emulator::routes=debug
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = logs::read_filter)]
+    log: Targets,
 }
 
 fn hours(text: &str) -> Result<NonZeroU32, String> {
@@ -96,6 +121,7 @@ impl From<Arguments> for Config {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    logs::begin(arguments.log_format, arguments.log.clone());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("cannot start: {error}")),
@@ -124,11 +150,57 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     })?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let stop = signals()?;
-    greet(address, &arguments.region);
+    let region = arguments.region.clone();
+    let imports = imports(&arguments);
     let emulator = Arc::new(Emulator::new(arguments.into()));
+    fill(&emulator, imports).await?;
+    greet(address, &region);
+    if is_reachable(address.ip()) {
+        tracing::warn!(
+            %address,
+            "reachable from other machines, by anybody: there is no check of credentials"
+        );
+    }
     serve(listener, emulator, stop).await.map_err(|error| error.to_string())?;
     println!("stopped.");
     Ok(())
+}
+
+/// What is to be imported.
+fn imports(arguments: &Arguments) -> Vec<Import> {
+    let import = |path: &PathBuf| Import {
+        path: path.clone(),
+        table: arguments.import_table.clone(),
+        key: arguments.import_key.clone(),
+    };
+    arguments.import.iter().map(import).collect()
+}
+
+/// Imports, with a bar where somebody sees it.
+async fn fill(emulator: &Arc<Emulator>, imports: Vec<Import>) -> Result<(), String> {
+    for import in imports {
+        let emulator = Arc::clone(emulator);
+        let imported = tokio::task::spawn_blocking(move || {
+            let bytes = import.files()?.iter().map(|(_, bytes)| bytes).sum();
+            let bar = ProgressBar::new(bytes).with_message(import.path.display().to_string());
+            let form = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}";
+            bar.set_style(
+                ProgressStyle::with_template(form).unwrap_or(ProgressStyle::default_bar()),
+            );
+            let imported = emulator.import(&import, &mut |read| bar.inc(read));
+            bar.finish_and_clear();
+            imported
+        });
+        let imported = imported.await.map_err(|fault| fault.to_string())?;
+        let Imported { table, items } = imported.map_err(|error| error.to_string())?;
+        tracing::info!(table, items, "imported");
+    }
+    Ok(())
+}
+
+/// Whether other machines may reach this address.
+fn is_reachable(address: IpAddr) -> bool {
+    !address.to_canonical().is_loopback()
 }
 
 /// Ready once somebody wants the process to end.
@@ -181,4 +253,25 @@ Shards are rolled and split, and a manual clock is turned, under http://{address
 ",
         version = env!("CARGO_PKG_VERSION"),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_loopback_is_warned() {
+        for (address, reachable) in [
+            ("127.0.0.1", false),
+            ("127.8.8.8", false),
+            ("::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("0.0.0.0", true),
+            ("::", true),
+            ("192.168.1.7", true),
+            ("::ffff:10.0.0.1", true),
+        ] {
+            assert_eq!(is_reachable(address.parse().expect(address)), reachable, "{address}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use streamcore::model::{Attributes, Change, Image};
 
+use crate::at_most::AtMost;
 use crate::calls::Emulator;
 use crate::error::{ApiError, Reason};
 use crate::expr::{Bindings, Update};
@@ -35,7 +36,7 @@ const MAX_TOKEN: usize = 36;
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct TransactWrite {
-    transact_items: Option<Vec<TransactItem>>,
+    transact_items: Option<AtMost<TransactItem, MAX_ACTIONS>>,
     client_request_token: Option<String>,
 }
 
@@ -171,7 +172,8 @@ impl Emulator {
     ) -> Result<Vec<u8>, ApiError> {
         let request: TransactWrite = request::parse(body)?;
         let items = request.transact_items.ok_or_else(|| ApiError::required("transactItems"))?;
-        check_count(items.len())?;
+        check_count(items.given())?;
+        let items = items.into_members();
         let attempt = match request.client_request_token {
             None => None,
             Some(token) => match self.begin(token, body)? {

@@ -5,18 +5,21 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use streamcore::model::{Attributes, Image};
 
+use crate::at_most::AtMost;
 use crate::calls::Emulator;
 use crate::error::ApiError;
 use crate::expr::Projection;
 use crate::locked::{Locked, Place};
 use crate::read::{projection, write_item};
-use crate::transact::{all_or_canceled, check_bytes, check_count, check_distinct, or_reason};
+use crate::transact::{
+    MAX_ACTIONS, all_or_canceled, check_bytes, check_count, check_distinct, or_reason,
+};
 use crate::{item, request};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct TransactGet {
-    transact_items: Option<Vec<TransactItem>>,
+    transact_items: Option<AtMost<TransactItem, MAX_ACTIONS>>,
 }
 
 #[derive(Deserialize)]
@@ -38,7 +41,8 @@ impl Emulator {
     pub(crate) fn transact_get_items(&self, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         let request: TransactGet = request::parse(body)?;
         let items = request.transact_items.ok_or_else(|| ApiError::required("transactItems"))?;
-        check_count(items.len())?;
+        check_count(items.given())?;
+        let items = items.into_members();
         let mut places = Vec::with_capacity(items.len());
         let mut projections: Vec<Option<Projection>> = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {

@@ -7,9 +7,10 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::calls::{Emulator, Failure};
+use crate::calls::Emulator;
 use crate::error::ApiError;
 use crate::request;
+use crate::service::Failure;
 use crate::visible::Receipts;
 
 #[derive(Deserialize)]

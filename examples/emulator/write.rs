@@ -301,7 +301,7 @@ pub(crate) fn updated(
 }
 
 /// Checks an item that shall be put, and makes its image.
-fn prepare(table: &Table, mut item: Attributes) -> Result<(ItemKey, Image), ApiError> {
+pub(crate) fn prepare(table: &Table, mut item: Attributes) -> Result<(ItemKey, Image), ApiError> {
     item::normalize(&mut item)?;
     checked(table, item)
 }

@@ -19,19 +19,19 @@ use serve_static::Captured;
 use table::{Stream, Tables};
 use write::Pace;
 
-pub mod client;
+pub(crate) mod client;
 mod compare;
 mod consume;
 mod items;
-pub mod ledger;
+pub(crate) mod ledger;
 mod measure;
 mod plot;
-pub mod report;
-pub mod run;
+pub(crate) mod report;
+pub(crate) mod run;
 mod serve_static;
 mod servers;
-pub mod table;
-pub mod write;
+pub(crate) mod table;
+pub(crate) mod write;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -164,7 +164,7 @@ pub async fn serve(port: u16, captured: Captured) -> Result<(), String> {
     let bytes = answers.records.body.len();
     println!("static server is ready on http://{address}; a page of records has {bytes} bytes");
     let mut http = http1::Builder::new();
-    http.pipeline_flush(true);
+    http.writev(true);
     loop {
         let (stream, _) = listener.accept().await.map_err(|error| error.to_string())?;
         let _ = stream.set_nodelay(true);

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::errors::{Refusal, WireError};
+use super::observe::{Delivery, Observer};
 use super::rate::{Limiter, RateLimits};
 use super::record::Splicer;
 use super::request::{Members, Rules};
@@ -47,13 +48,15 @@ const AROUND_RECORDS: usize = 512;
 pub struct StreamsApi {
     store: Store,
     limiter: Arc<Limiter>,
+    observer: Observer,
 }
 
 impl StreamsApi {
     /// The API over this store, without rate limits.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, limiter: Arc::new(Limiter::new(RateLimits::none())) }
+        let limiter = Arc::new(Limiter::new(RateLimits::none()));
+        Self { store, limiter, observer: Observer::default() }
     }
 
     /// The same API with these rate limits, by the store's clock. What was called before is forgotten; clones
@@ -61,6 +64,13 @@ impl StreamsApi {
     #[must_use]
     pub fn rate_limits(self, limits: RateLimits) -> Self {
         Self { limiter: Arc::new(Limiter::new(limits)), ..self }
+    }
+
+    /// The same API, which tells `told` what each call of GetRecords delivered, before the client has it. It is called
+    /// on the client's thread, and holds up only that client. Replaces who was told before.
+    #[must_use]
+    pub fn observe(self, told: impl Fn(Delivery<'_>) + Send + Sync + 'static) -> Self {
+        Self { observer: Observer::new(told), ..self }
     }
 
     /// Carries out an operation, one of `ListStreams`, `DescribeStream`, `GetShardIterator` and
@@ -200,6 +210,8 @@ impl StreamsApi {
             body.push(b'"');
         }
         body.push(b'}');
+        let (stream, records, bytes) = (page.stream(), page.len(), body.len());
+        self.observer.tell(Delivery { stream, records, bytes });
         Ok(body)
     }
 

@@ -1,0 +1,122 @@
+//! What lies where on the emulator's port: its own pages under `/_`, DynamoDB everywhere else.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use hyper::body::Body;
+use hyper::{Method, Request, StatusCode};
+
+use crate::calls::Emulator;
+use crate::control::{CONTROL_PATH, Refusal};
+use crate::metrics::{self, CONTENT_TYPE, METRICS_PATH, Metrics};
+use crate::service::{Answer, Answering, DynamoDb, Failure, Gate, caught, plain};
+use crate::visible::Receipts;
+
+/// The emulator as a service: a [`tower_service::Service`], to be [served](crate::service::serve) or mounted.
+#[derive(Clone)]
+pub struct Routes {
+    dynamodb: DynamoDb<Emulator>,
+    own: Arc<Own>,
+}
+
+/// What the emulator answers by itself.
+struct Own {
+    emulator: Arc<Emulator>,
+    gate: Arc<Gate>,
+    metrics: Metrics,
+}
+
+impl Routes {
+    /// All of an emulator, behind `gate`.
+    pub fn new(emulator: Arc<Emulator>, gate: Arc<Gate>) -> Self {
+        let streams = emulator.api.clone();
+        let dynamodb = DynamoDb::new(Arc::clone(&emulator), streams, Arc::clone(&gate));
+        let metrics = Metrics::new(&emulator, &gate);
+        Self { dynamodb, own: Arc::new(Own { emulator, gate, metrics }) }
+    }
+}
+
+impl<B> tower_service::Service<Request<B>> for Routes
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Answering {
+        if *request.method() != Method::OPTIONS && request.uri().path().starts_with("/_") {
+            let own = Arc::clone(&self.own);
+            return Box::pin(caught(async move { own.answer(request).await }));
+        }
+        let operation = request.headers().get("x-amz-target").map(|target| target.as_bytes());
+        let operation = metrics::operation(operation.unwrap_or_default());
+        let (began, own) = (Instant::now(), Arc::clone(&self.own));
+        let answering = self.dynamodb.call(request);
+        Box::pin(async move {
+            let answer = answering.await;
+            if let Ok(answer) = &answer {
+                let (status, took) = (answer.status().as_u16(), began.elapsed());
+                own.metrics.count(operation, status, took);
+                tracing::debug!(operation, status, micros = took.as_micros() as u64, "answered");
+            }
+            answer
+        })
+    }
+}
+
+impl Own {
+    async fn answer<B>(&self, request: Request<B>) -> Answer
+    where
+        B: Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        match parts.uri.path() {
+            path if path.starts_with(CONTROL_PATH) => {
+                let path = &path[CONTROL_PATH.len()..];
+                self.control(parts.method.as_str(), path, body).await
+            }
+            METRICS_PATH if parts.method != Method::GET => {
+                refused(Refusal::WrongMethod("GET").into())
+            }
+            METRICS_PATH => plain(StatusCode::OK, CONTENT_TYPE, self.metrics.show()),
+            path => refused(Refusal::NoSuchPath(path.to_owned()).into()),
+        }
+    }
+
+    /// Answers one request of the control API.
+    async fn control<B>(&self, method: &str, path: &str, body: B) -> Answer
+    where
+        B: Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let body = match self.gate.read(body).await {
+            Ok(body) => body,
+            Err(refusal) => return refused(Refusal::Unread(refusal).into()),
+        };
+        let mut receipts = Receipts::default();
+        let answer = self.emulator.carry_out_control(method, path, body.bytes(), &mut receipts);
+        receipts.seen().await;
+        match answer {
+            Ok(answer) => plain(StatusCode::OK, JSON, answer),
+            Err(failure) => refused(failure),
+        }
+    }
+}
+
+const JSON: &str = "application/json";
+
+/// A refusal of the control API, as JSON.
+fn refused(failure: Failure) -> Answer {
+    let status = StatusCode::from_u16(failure.status);
+    plain(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), JSON, failure.body)
+}
