@@ -89,20 +89,22 @@ pub enum Answer {
     Refused(String),
 }
 
-/// One connection.
+/// One connection, and the next one if the server closes it after an answer, as HTTP/1.0 does.
 pub struct Connection {
+    endpoint: Endpoint,
     sender: SendRequest<Full<Bytes>>,
     host: HeaderValue,
-    signature: HeaderValue,
     driver: AbortHandle,
 }
 
+const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const DATE: HeaderValue = HeaderValue::from_static("20260101T000000Z");
 const X_AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
-/// Local servers check no signature, but some look in it for the region.
+/// Local servers check no signature, but some want one that is whole, or look in it for the region.
 const SIGNATURE: HeaderValue = HeaderValue::from_static(
     "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
-     SignedHeaders=content-type;host;x-amz-target, \
+     SignedHeaders=content-type;host;x-amz-date;x-amz-target, \
      Signature=0000000000000000000000000000000000000000000000000000000000000000",
 );
 
@@ -122,7 +124,7 @@ impl Connection {
         // How it ends is seen by whoever waits for an answer.
         let driver = task::spawn(async move { drop(driver.await) }).abort_handle();
         let host = HeaderValue::from_str(&endpoint.0).map_err(|error| broken(&error))?;
-        Ok(Self { sender, host, signature: SIGNATURE, driver })
+        Ok(Self { endpoint: endpoint.clone(), sender, host, driver })
     }
 
     /// Carries out one operation.
@@ -139,11 +141,16 @@ impl Connection {
             .header(HOST, &self.host)
             .header(CONTENT_TYPE, JSON)
             .header(X_AMZ_TARGET, &target.0)
-            .header(AUTHORIZATION, &self.signature)
+            .header(X_AMZ_DATE, DATE)
+            .header(AUTHORIZATION, SIGNATURE)
             .body(Full::new(body.into()))
             .map_err(|error| Broken(error.to_string()))?;
         let broken = |error| Broken(format!("the server broke the connection off: {error}"));
-        self.sender.ready().await.map_err(broken)?;
+        if self.sender.ready().await.is_err() {
+            // Nothing of this request was sent, so nothing can happen twice.
+            *self = Self::open(&self.endpoint).await?;
+            self.sender.ready().await.map_err(broken)?;
+        }
         let answer = self.sender.send_request(request).await.map_err(broken)?;
         let status = answer.status();
         let body = answer.into_body().collect().await.map_err(broken)?.to_bytes();
