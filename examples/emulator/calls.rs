@@ -238,7 +238,7 @@ impl Emulator {
     }
 
     /// Whoever waits for news of this emulator may wait, because it is being served.
-    pub(crate) fn start(&self) {
+    pub(crate) fn begin_serving(&self) {
         self.stopping.send_replace(false);
     }
 
