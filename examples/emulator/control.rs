@@ -4,6 +4,8 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use crate::calls::Emulator;
 use crate::clock::{Refused, rfc3339};
@@ -11,6 +13,7 @@ use crate::control_records as records;
 use crate::control_streams as streams;
 use crate::error::ApiError;
 use crate::service::Failure;
+use crate::snapshot::SnapshotFault;
 use crate::visible::Receipts;
 use crate::watch::{MOST_PAGES, TooManyPages};
 
@@ -36,6 +39,8 @@ pub(crate) enum Refusal {
     Clock(Refused),
     /// The store refuses.
     Core(streamcore::Error),
+    /// No snapshot was written.
+    Snapshot(SnapshotFault),
     /// A fault of the emulator itself.
     Fault(ApiError),
 }
@@ -56,7 +61,7 @@ impl From<Refusal> for Failure {
                 "NoSuchPath",
                 format!(
                     "nothing lies at {path}: {CONTROL_PATH} has clock, streams, records, events, \
-                     roll, split and disable"
+                     roll, split, disable and snapshot"
                 ),
             ),
             Refusal::WrongMethod(allowed) => {
@@ -81,6 +86,10 @@ impl From<Refusal> for Failure {
             Refusal::Clock(refused @ Refused::TooFar { .. }) => {
                 (400, "TooFar", refused.to_string())
             }
+            Refusal::Snapshot(fault @ SnapshotFault::NotConfigured) => {
+                (409, "NoSnapshot", fault.to_string())
+            }
+            Refusal::Snapshot(fault) => (500, "SnapshotFailed", fault.to_string()),
             Refusal::Fault(fault) => (500, "Internal", fault.message().to_owned()),
             Refusal::Core(error) => {
                 let (status, code) = match error {
@@ -117,6 +126,10 @@ struct OfStream {
     stream_arn: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     // serde would read an array as a struct's fields in their order.
     if body.trim_ascii_start().first() != Some(&b'{') {
@@ -139,6 +152,7 @@ impl Emulator {
     /// | `POST roll {"streamArn", "shardId"}` | closes a shard; one child goes on | `{"streamArn", "shardId", "children"}` |
     /// | `POST split {"streamArn", "shardId"}` | closes a shard; two children go on | the same |
     /// | `POST disable {"streamArn"}` | closes all shards of a stream | `{"streamArn", "status"}` |
+    /// | `POST snapshot` | writes a snapshot, while writes go on | `{"file", "bytes", "records", "items", "ms", "pauseUs"}` |
     ///
     /// Times are milliseconds since the Unix epoch. A shard's `trimmed` and `tail` are the positions of the
     /// first record that is retained and of the next one that will be put; readers see those below
@@ -149,8 +163,8 @@ impl Emulator {
     /// # Errors
     ///
     /// A status, and a JSON body `{"code", "message"}`: 400 `BadRequest` or `TooFar`, 404 `NoSuchPath`,
-    /// `StreamNotFound` or `ShardNotFound`, 405 `WrongMethod`, 409 `SystemClock` or `StreamClosed`, 410
-    /// `Trimmed`, 503 `TooManyPages`.
+    /// `StreamNotFound` or `ShardNotFound`, 405 `WrongMethod`, 409 `SystemClock`, `StreamClosed` or `NoSnapshot`
+    /// (the emulator was started without a file for it), 410 `Trimmed`, 500 `SnapshotFailed`, 503 `TooManyPages`.
     ///
     /// # Progress
     ///
@@ -215,10 +229,25 @@ impl Emulator {
                 let status = streams::disable(self, &stream_arn)?;
                 Ok(json!({ "streamArn": stream_arn, "status": status.as_str() }))
             }
+            ("POST", "snapshot") => {
+                if !body.trim_ascii().is_empty() {
+                    let Nothing {} = parse(body)?;
+                }
+                let report =
+                    off_the_runtime(|| self.write_snapshot()).map_err(Refusal::Snapshot)?;
+                Ok(json!({
+                    "file": self.config.snapshot,
+                    "bytes": report.bytes,
+                    "records": report.records,
+                    "items": report.items,
+                    "ms": report.ms,
+                    "pauseUs": report.pause_us,
+                }))
+            }
             (_, "clock") => Err(Refusal::WrongMethod("GET and POST")),
             ("GET", "events") => Err(Refusal::NeedsServer("events")),
             (_, "streams" | "records" | "events") => Err(Refusal::WrongMethod("GET")),
-            (_, "roll" | "split" | "disable") => Err(Refusal::WrongMethod("POST")),
+            (_, "roll" | "split" | "disable" | "snapshot") => Err(Refusal::WrongMethod("POST")),
             (_, unknown) => Err(Refusal::NoSuchPath(format!("{CONTROL_PATH}{unknown}"))),
         }
     }
@@ -230,5 +259,13 @@ impl Emulator {
             "now": rfc3339(now_ms),
             "manual": self.config.manual_clock.is_some(),
         })
+    }
+}
+
+/// Runs what takes long without holding up the tasks of the thread, if there are any.
+fn off_the_runtime<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
+        _ => work(),
     }
 }

@@ -8,6 +8,8 @@
 //! What AWS does by itself, at its own times, is done by hand under [`CONTROL_PATH`]: shards are rolled,
 //! split and closed, and the clock is turned, if it is a manual one ([`Config::manual_clock`]).
 //!
+//! Everything is in memory; [`Emulator::write_snapshot`] writes it into a file, from which [`Emulator::start`] goes on.
+//!
 //! Left out, and refused rather than ignored where a client could tell the difference: PartiQL,
 //! changes of indexes after CreateTable, and the parameters that expressions have replaced
 //! (`Expected`, `KeyConditions`, filters; `AttributeUpdates` and `AttributesToGet` work).
@@ -48,6 +50,7 @@ mod routes;
 mod schema;
 mod server;
 pub mod service;
+mod snapshot;
 mod table;
 mod tables;
 mod tokens;
@@ -66,3 +69,4 @@ pub use page::PAGE_PATH;
 pub use routes::Routes;
 pub use server::serve;
 pub use service::{Failure, Limits};
+pub use snapshot::{SnapshotFault, SnapshotReport};

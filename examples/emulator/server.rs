@@ -62,7 +62,7 @@ pub async fn serve(
     emulator: Arc<Emulator>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    emulator.start();
+    emulator.begin_serving();
     // Ends with this call, however it ends.
     let mut background = task::JoinSet::new();
     background.spawn(maintain(Arc::clone(&emulator)));
