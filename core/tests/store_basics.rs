@@ -358,11 +358,15 @@ fn waiting_for_what_never_comes_is_an_error() {
     let stream = store().register_stream(config("Orders")).unwrap();
     let number = stream.put(insert(1)).unwrap();
     assert_eq!(stream.wait_visible(number), Ok(()));
-    stream.disable();
+    assert_eq!(stream.is_visible(number), Ok(true));
     let never = SequenceNumber::new(0, Position::new(1));
+    assert_eq!(stream.is_visible(never), Ok(false), "nobody has put it yet");
+    stream.disable();
+    assert_eq!(stream.is_visible(never), Ok(false));
     assert!(matches!(stream.wait_visible(never), Err(Error::SequenceNumberOutOfShard { .. })));
     let elsewhere = SequenceNumber::new(9, Position::ZERO);
     assert!(matches!(stream.wait_visible(elsewhere), Err(Error::SequenceNumberOutOfShard { .. })));
+    assert!(matches!(stream.is_visible(elsewhere), Err(Error::SequenceNumberOutOfShard { .. })));
 }
 
 #[test]

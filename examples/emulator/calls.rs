@@ -18,6 +18,7 @@ use crate::service::{Call, Failure, Limits, Refusal, TableHost};
 use crate::tables::Tables;
 use crate::tokens::Tokens;
 use crate::visible::Receipts;
+use crate::watch::Watch;
 
 /// What an emulator is told at its start.
 #[derive(Clone, Debug)]
@@ -104,6 +105,8 @@ pub struct Emulator {
     pub(crate) writing_snapshot: Mutex<()>,
     /// Of transactions.
     pub(crate) tokens: Tokens,
+    /// Of pages that are open in browsers.
+    pub(crate) watch: Watch,
     pub(crate) api: StreamsApi,
     /// What clients have read.
     pub(crate) reads: Arc<AllReads>,
@@ -133,6 +136,7 @@ impl Emulator {
             turning: Mutex::new(()),
             writing_snapshot: Mutex::new(()),
             tokens: Tokens::default(),
+            watch: Watch::new(),
             api: streams,
             reads,
             stopping: watch::Sender::new(false),
@@ -233,12 +237,16 @@ impl Emulator {
         Ok(answer?)
     }
 
+    /// Whoever waits for news of this emulator may wait, because it is being served.
+    pub(crate) fn begin_serving(&self) {
+        self.stopping.send_replace(false);
+    }
+
     /// Tells whoever waits for news of this emulator to stop waiting, because its server is about to end.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
     }
 
-    #[expect(dead_code, reason = "for who sends news")]
     /// Ready once the emulator's server is about to end.
     pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stopping = self.stopping.subscribe();

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use streamcore::stream::ManualClock;
 use streamcore::wire::RateLimits;
 use streamcore_emulator::{
-    CONTROL_PATH, Config, Emulator, Import, Imported, SnapshotFault, read_time, serve,
+    CONTROL_PATH, Config, Emulator, Import, Imported, PAGE_PATH, SnapshotFault, read_time, serve,
 };
 use tokio::net::TcpListener;
 use tokio::task::{self, JoinSet};
@@ -317,7 +317,8 @@ or, from Python:
 
   boto3.client(\"dynamodbstreams\", endpoint_url=\"http://{address}\", region_name=\"{region}\")
 
-Shards are rolled and split, and a manual clock is turned, under http://{address}{CONTROL_PATH}
+A page shows tables, streams, shards and records as they come: http://{address}{PAGE_PATH}
+Shards are rolled and split, and a manual clock is turned, there and under http://{address}{CONTROL_PATH}
 ",
         version = env!("CARGO_PKG_VERSION"),
     ));

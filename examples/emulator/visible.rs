@@ -4,11 +4,11 @@
 //! only a writer that was stopped in the middle of a put hides what came after it for a while. Then a task
 //! waits without holding up its thread ([`Receipts::seen`]), and a thread blocks ([`Receipts::wait`]).
 
-use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use papaya::HashMap;
+use smallvec::SmallVec;
 use streamcore::Stream;
 use streamcore::log::Position;
 use streamcore::model::{Change, SequenceNumber};
@@ -93,16 +93,19 @@ impl Receipt {
         }
     }
 
+    /// Whether both are of one shard.
+    fn is_beside(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.outlet, &other.outlet) && self.number.ordinal() == other.number.ordinal()
+    }
+
     /// Where the record lies; `None` if its shard is gone, and nobody will read it.
     fn place(&self) -> Option<(ShardId, Position)> {
         Some((self.outlet.name(self.number.ordinal()?)?, self.number.position()?))
     }
 
-    /// Whether every reader sees the record. Waits for nobody.
+    /// Whether every reader sees the record, or its shard is gone and nobody will. Waits for nobody.
     fn is_visible(&self) -> bool {
-        self.place().is_none_or(|(shard, position)| {
-            self.outlet.snapshot(shard.as_str()).map_or(true, |all| position < all.end())
-        })
+        self.outlet.is_visible(self.number).unwrap_or(true)
     }
 
     /// Ready once every reader sees the record.
@@ -123,32 +126,29 @@ impl Receipt {
 #[derive(Default)]
 #[must_use = "a request is answered when its records are visible"]
 pub(crate) struct Receipts {
-    /// By stream and shard.
-    last: BTreeMap<(usize, Option<u32>), Receipt>,
+    /// One, as a rule: few requests write to several shards.
+    last: SmallVec<[Receipt; 1]>,
 }
 
 impl Receipts {
     pub(crate) fn add(&mut self, receipt: Receipt) {
-        let place = (Arc::as_ptr(&receipt.outlet).addr(), receipt.number.ordinal());
-        match self.last.get_mut(&place) {
+        match self.last.iter_mut().find(|last| last.is_beside(&receipt)) {
             Some(last) if last.number < receipt.number => *last = receipt,
             Some(_) => {}
-            None => {
-                self.last.insert(place, receipt);
-            }
+            None => self.last.push(receipt),
         }
     }
 
     /// Ready once every reader sees all records. Gives its thread to others meanwhile.
     pub(crate) async fn seen(&self) {
-        for receipt in self.last.values() {
+        for receipt in &self.last {
             receipt.seen().await;
         }
     }
 
     /// Blocks until every reader sees all records.
     pub(crate) fn wait(&self) {
-        for receipt in self.last.values() {
+        for receipt in &self.last {
             // Refused only if the shard is gone: then there is nothing to see.
             let _ = receipt.outlet.wait_visible(receipt.number);
         }
@@ -217,7 +217,7 @@ mod tests {
             let last = pair.iter().map(|receipt| receipt.number).max();
             let mut receipts = Receipts::default();
             pair.into_iter().for_each(|receipt| receipts.add(receipt));
-            let kept: Vec<_> = receipts.last.values().map(|receipt| receipt.number).collect();
+            let kept: Vec<_> = receipts.last.iter().map(|receipt| receipt.number).collect();
             assert_eq!(kept, Vec::from_iter(last));
         }
     }

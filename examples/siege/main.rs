@@ -151,6 +151,7 @@ fn siege(arguments: &Arguments) -> Result<(), String> {
         let mut first = acknowledged;
         let mut phase = |name: &str, other: Child, figures: &mut Vec<Histogram<u64>>| {
             let before = processor_time_of_children();
+            let server = processor_time_of(emulator.process.0.id());
             let mut other = Ended(other);
             let (latencies, puts) =
                 clients::work(&address, arguments.clients, arguments.rate, time, first)?;
@@ -158,10 +159,11 @@ fn siege(arguments: &Arguments) -> Result<(), String> {
             let took = processor_time_of_children().saturating_sub(before);
             let at = |quantile| Duration::from_micros(latencies.value_at_quantile(quantile));
             println!(
-                "{round:>5} {name:>9} {:>9.1?} {:>9.1?} {:>9.1?} {took:>12.1?}",
+                "{round:>5} {name:>9} {:>9.1?} {:>9.1?} {:>9.1?} {took:>12.1?} {:>12.1?}",
                 at(0.5),
                 at(0.99),
                 at(0.999),
+                processor_time_of(emulator.process.0.id()).saturating_sub(server),
             );
             figures.push(latencies);
             first += puts;
@@ -209,6 +211,16 @@ fn processor_time_of_children() -> Duration {
         Duration::from_micros(u64::try_from(micros).unwrap_or_default())
     };
     time(usage.user_time()) + time(usage.system_time())
+}
+
+/// What a process that runs has taken; nothing where the system does not tell.
+fn processor_time_of(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name, which may hold anything: the state, ten numbers, then user and system time in ticks.
+    let numbers = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+    let ticks: u64 = numbers.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten();
+    Duration::from_secs_f64(ticks as f64 / per_second.unwrap_or(100) as f64)
 }
 
 /// The most memory that a process has had, in MiB; 0 where the system does not tell.

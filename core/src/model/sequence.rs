@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use smallvec::SmallVec;
+
 use super::arn::excerpt;
 use crate::error::Error;
 use crate::log::Position;
@@ -73,52 +75,77 @@ impl SequenceNumber {
         (self.middle, self.low)
     }
 
-    /// The decimal digits, on the stack.
-    pub(crate) fn digits(self) -> Digits {
-        let mut digits = Digits { text: [b'0'; 40], start: 0 };
-        let (before_low, before_middle) = (40 - GROUP_DIGITS, 40 - 2 * GROUP_DIGITS);
-        digits.put(self.low, 40);
-        let first = digits.put(self.middle, before_low);
-        let first = if self.high > 0 { digits.put(self.high, before_middle) } else { first };
-        // At least 21, for those that were read from a text with zeros in front.
-        digits.start = first.min(40 - SEQUENCE_NUMBER_LENGTH.start());
-        digits
+    /// Appends the decimal digits.
+    ///
+    /// They go from registers to where they stay. Collected on the stack, they would be loaded in larger
+    /// pieces than they were stored in; for that a processor first finishes all stores before, and those
+    /// of the images in front of them are a third of the time of a page.
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        self.pieces(|digits| out.extend_from_slice(digits));
+    }
+
+    /// Hands out the digits from left to right.
+    #[inline]
+    fn pieces(self, mut piece: impl FnMut(&[u8])) {
+        // Sixteen digits in front of sixteen, as far as there are.
+        let (first, rest) = (self.low / SIXTEEN_DIGITS, self.low % SIXTEEN_DIGITS);
+        if self.high > 0 || self.middle >= SIXTEEN_DIGITS / 100 {
+            return piece(self.many_digits().as_bytes());
+        }
+        let front = self.middle * 100 + first;
+        let (upper, lower) = (front / EIGHT_DIGITS, front % EIGHT_DIGITS);
+        let lower = eight_digits(lower);
+        if upper == 0 {
+            // All zeros but those of the last five digits: 21 are the fewest there may be.
+            piece(&lower.to_le_bytes()[zeros_in_front(lower).min(3)..]);
+        } else {
+            // The ten thousandth shard, and whatever goes on after a restore.
+            let upper = eight_digits(upper);
+            piece(&upper.to_le_bytes()[zeros_in_front(upper)..]);
+            piece(&lower.to_le_bytes());
+        }
+        piece(&eight_digits(rest / EIGHT_DIGITS).to_le_bytes());
+        piece(&eight_digits(rest % EIGHT_DIGITS).to_le_bytes());
+    }
+
+    /// The digits where there are more than 32: not of this library's numbers.
+    #[cold]
+    fn many_digits(self) -> String {
+        match self {
+            Self { high: 0, middle, low } => format!("{middle}{low:018}"),
+            Self { high, middle, low } => format!("{high}{middle:018}{low:018}"),
+        }
     }
 }
 
-/// The decimal digits of a [`SequenceNumber`].
-pub(crate) struct Digits {
-    text: [u8; 40],
-    start: usize,
+const EIGHT_DIGITS: u64 = 100_000_000;
+const SIXTEEN_DIGITS: u64 = EIGHT_DIGITS * EIGHT_DIGITS;
+/// Eight times the digit 0.
+const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+
+/// The last eight decimal digits of a number below 10^8, the first one in the lowest byte. The number is
+/// split in two halves, these in two, and these again, all that are there at once.
+#[inline]
+fn eight_digits(number: u64) -> u64 {
+    let halves = (number / 10_000) | ((number % 10_000) << 32);
+    // 10,486 / 2^20 is a hundredth, as far as four digits go; 103 / 2^10 a tenth, as far as two go.
+    let hundreds = (halves * 10_486) >> 20 & 0x7f_0000_007f;
+    let quarters = hundreds | (halves - 100 * hundreds) << 16;
+    let tens = (quarters * 103) >> 10 & 0x000f_000f_000f_000f;
+    (tens | (quarters - 10 * tens) << 8) + ZEROS
 }
 
-impl Digits {
-    /// Writes a number such that its last digit stands before `end`; returns where its first stands.
-    fn put(&mut self, mut number: u64, end: usize) -> usize {
-        let mut at = end;
-        // By two: the divisions wait for one another.
-        while number >= 10 {
-            let pair = (number % 100) as u8;
-            number /= 100;
-            self.text[at - 2] = b'0' + pair / 10;
-            self.text[at - 1] = b'0' + pair % 10;
-            at -= 2;
-        }
-        if number > 0 {
-            at -= 1;
-            self.text[at] = b'0' + number as u8;
-        }
-        at
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.text[self.start..]
-    }
+/// How many of eight digits are zeros that stand in front.
+#[inline]
+fn zeros_in_front(digits: u64) -> usize {
+    ((digits ^ ZEROS).trailing_zeros() / 8) as usize
 }
 
 impl fmt::Display for SequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(str::from_utf8(self.digits().as_bytes()).unwrap_or_default())
+        let mut text = SmallVec::<[u8; 40]>::new();
+        self.pieces(|digits| text.extend_from_slice(digits));
+        f.pad(str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -193,6 +220,30 @@ mod tests {
                 text.parse::<SequenceNumber>(),
                 Err(Error::InvalidSequenceNumber { given: text.into() })
             );
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_those_of_the_standard_library() {
+        // Each half, alone and beside others.
+        let numbers = (0..10_000).flat_map(|n| [n, n * 10_000, n * 10_001, 99_999_999 - n]);
+        for number in numbers {
+            assert_eq!(&eight_digits(number).to_le_bytes()[..], format!("{number:08}").as_bytes());
+        }
+    }
+
+    #[test]
+    fn written_and_shown_are_the_same() {
+        for ordinal in [0, 8, 98, 998, 9_998, 9_999, u32::MAX] {
+            for position in [0, 8, 99_999_998, 99_999_999, GROUP - 2, GROUP - 1, u64::MAX - 1] {
+                let number = SequenceNumber::new(ordinal, Position::new(position));
+                let mut out = b"x".to_vec();
+                number.write(&mut out);
+                let integer =
+                    (u128::from(ordinal) + 1) * 10_u128.pow(20) + u128::from(position) + 1;
+                assert_eq!(String::from_utf8(out).unwrap(), format!("x{integer}"));
+                assert_eq!(number.to_string(), integer.to_string());
+            }
         }
     }
 

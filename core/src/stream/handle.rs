@@ -318,6 +318,28 @@ impl Stream {
         })
     }
 
+    /// Whether every reader sees the record of this number by now: [`Stream::wait_visible`] for those who
+    /// must not block.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SequenceNumberOutOfShard`] when the shard of this number is not listed.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free.
+    pub fn is_visible(&self, number: SequenceNumber) -> Result<bool, Error> {
+        let place = number.ordinal().zip(number.position());
+        let visible = place.and_then(|(ordinal, position)| {
+            self.topology().with(|topology| {
+                topology
+                    .by_ordinal(ordinal)
+                    .map(|listed| position < listed.shard.log.snapshot().end())
+            })
+        });
+        visible.ok_or_else(|| self.out_of_shard(number, number.ordinal().unwrap_or(0)))
+    }
+
     fn out_of_shard(&self, given: SequenceNumber, ordinal: u32) -> Error {
         Error::SequenceNumberOutOfShard { given, starting: SequenceNumber::starting(ordinal) }
     }

@@ -13,6 +13,9 @@ use crate::model::{Image, OperationType, RecordRef, StreamInfo, StreamViewType, 
 /// The most bytes that a record takes beside its images and its key attributes.
 const FRAME: usize = 640;
 
+/// What a record takes as a rule beside its images.
+const TYPICAL_FRAME: usize = 416;
+
 /// Appends a record as GetRecords shows it. For the records of a page, see [`Splicer`].
 pub fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
     Splicer::new().write(record, out);
@@ -87,7 +90,7 @@ impl<'a> Splicer<'a> {
             out.extend_from_slice(json);
         }
         out.extend_from_slice(b",\"SequenceNumber\":\"");
-        out.extend_from_slice(record.sequence_number().digits().as_bytes());
+        record.sequence_number().write(out);
         out.extend_from_slice(b"\",\"SizeBytes\":");
         write_integer(record.size_bytes(), out);
         out.extend_from_slice(view(record.stream_view_type()));
@@ -97,6 +100,14 @@ impl<'a> Splicer<'a> {
             write_user(user, out);
         }
         out.push(b'}');
+    }
+
+    /// About how many bytes a record takes, and a comma.
+    pub(super) fn bytes_of(record: &RecordRef<'_>) -> usize {
+        let bytes_of = |image: &Image| image.json().len();
+        TYPICAL_FRAME
+            + record.new_image().map_or(0, bytes_of)
+            + record.old_image().map_or(0, bytes_of)
     }
 
     /// Puts together what the records of a stream have in common.

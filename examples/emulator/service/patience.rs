@@ -24,7 +24,7 @@ use super::limits::LEAST_BYTES;
 const LINGER: Duration = Duration::from_millis(500);
 
 /// And up to how many bytes: to listen costs more than to send.
-const LINGER_BYTES: usize = 256 << 10;
+const LINGER_BYTES: usize = 64 << 10;
 
 /// A socket whose writes do not wait for ever.
 pub(super) struct Patient<S> {
