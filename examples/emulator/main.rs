@@ -1,5 +1,6 @@
 //! `emulator`: DynamoDB Streams on a local port.
 
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
@@ -162,7 +163,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         );
     }
     serve(listener, emulator, stop).await.map_err(|error| error.to_string())?;
-    println!("stopped.");
+    say("stopped.\n");
     Ok(())
 }
 
@@ -229,7 +230,7 @@ fn signals() -> Result<impl Future<Output = ()>, String> {
 
 /// The first screen. Its first line is what scripts wait for.
 fn greet(address: SocketAddr, region: &str) {
-    println!(
+    say(&format!(
         "\
 streamcore emulator {version} is ready on http://{address}
 
@@ -252,7 +253,13 @@ or, from Python:
 Shards are rolled and split, and a manual clock is turned, under http://{address}{CONTROL_PATH}
 ",
         version = env!("CARGO_PKG_VERSION"),
-    );
+    ));
+}
+
+/// Says something to whoever started this; nobody may listen any more.
+fn say(text: &str) {
+    let mut output = std::io::stdout().lock();
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }
 
 #[cfg(test)]

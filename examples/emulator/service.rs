@@ -48,6 +48,7 @@ use hyper::body::Body;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response};
 use streamcore::wire::StreamsApi;
+use tokio::task::coop::consume_budget;
 
 pub use answer::{AnswerBody, plain, random, stream};
 pub use host::{Call, Failure, TableHost};
@@ -129,6 +130,7 @@ impl<H: TableHost> Endpoint<H> {
             Method::OPTIONS => return answer::preflight(request.headers()),
             _ => return answer::failure(Refusal::WrongMethod(request.method().clone())),
         }
+        take_turns().await;
         let (parts, body) = request.into_parts();
         let target = text(&parts.headers, "x-amz-target").unwrap_or_default();
         // Any credentials will do, as with DynamoDB Local; none at all is a client's mistake that
@@ -156,6 +158,17 @@ impl<H: TableHost> Endpoint<H> {
             Ok(Err(busy)) => answer::failure(busy),
             Err(failure) => answer::failure(failure),
         }
+    }
+}
+
+/// How many reads of a socket an operation weighs, when connections take turns on a thread. Without a weight, a
+/// client that sends a hundred requests at once would have them all carried out in one turn.
+const WEIGHT: usize = 16;
+
+/// Lets other connections of this thread have their turn, when this one has had its share.
+async fn take_turns() {
+    for _ in 0..WEIGHT {
+        consume_budget().await;
     }
 }
 

@@ -23,7 +23,7 @@ const UNIT_BYTES: usize = 64 << 10;
 pub struct Limits {
     /// How many connections there are at the same time: 4,096.
     pub connections: usize,
-    /// How long a request's head may get: 32 KiB.
+    /// How long a request's head may get: 16 KiB.
     pub head_bytes: usize,
     /// How long a connection may take until the next request's head is there, idle or slow: 75 s.
     pub head_time: Duration,
@@ -42,7 +42,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 4096,
-            head_bytes: 32 << 10,
+            head_bytes: 16 << 10,
             head_time: Duration::from_secs(75),
             body_bytes: 16 << 20,
             patience: Duration::from_secs(10),

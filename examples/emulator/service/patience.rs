@@ -23,6 +23,9 @@ use super::limits::LEAST_BYTES;
 /// For how long a client is listened to that still sends at the end.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// And up to how many bytes: to listen costs more than to send.
+const LINGER_BYTES: usize = 64 << 10;
+
 /// A socket whose writes do not wait for ever.
 pub(super) struct Patient<S> {
     socket: S,
@@ -37,8 +40,8 @@ enum Closing {
     No,
     /// Our half is closed, and nothing has come since.
     Closed,
-    /// The client still sends.
-    Listening(Pin<Box<Sleep>>),
+    /// The client still sends, and has sent so many bytes.
+    Listening(Pin<Box<Sleep>>, usize),
 }
 
 /// The time since a write had to wait.
@@ -130,16 +133,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
             let mut scrap = [MaybeUninit::uninit(); 4096];
             let mut scrap = ReadBuf::uninit(&mut scrap);
             let read = Pin::new(&mut this.socket).poll_read(context, &mut scrap);
-            let came = matches!(read, Poll::Ready(Ok(()))) && !scrap.filled().is_empty();
+            let came = if matches!(read, Poll::Ready(Ok(()))) { scrap.filled().len() } else { 0 };
             match &mut this.closing {
-                Closing::Listening(end) if came => {
-                    // Asked even while bytes come: who sends without an end is not listened to for ever.
-                    if end.as_mut().poll(context).is_ready() {
+                Closing::Listening(end, bytes) if came > 0 => {
+                    *bytes += came;
+                    // The time is asked for even while bytes come: there may always be more.
+                    if *bytes > LINGER_BYTES || end.as_mut().poll(context).is_ready() {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                _ if came => this.closing = Closing::Listening(Box::pin(sleep(LINGER))),
-                Closing::Listening(end) if read.is_pending() => {
+                _ if came > 0 => this.closing = Closing::Listening(Box::pin(sleep(LINGER)), came),
+                Closing::Listening(end, _) if read.is_pending() => {
                     return end.as_mut().poll(context).map(Ok);
                 }
                 // The client has closed too, or had nothing more to say.
@@ -217,5 +221,25 @@ mod tests {
             assert_eq!(endless, began.elapsed() >= LINGER, "{:?}", began.elapsed());
             assert!(if endless { sent > 9000 } else { sent == 9000 }, "{sent}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_without_measure_is_not_listened_to() {
+        let (server, mut client) = duplex(1024);
+        let mut server = Patient::new(server, PATIENCE);
+        let sender = tokio::spawn(async move {
+            let mut sent = 0;
+            while client.write_all(&[0; 512]).await.is_ok() {
+                sent += 512;
+            }
+            sent
+        });
+        server.read_u8().await.expect("a byte");
+        let began = Instant::now();
+        server.shutdown().await.expect("closed");
+        drop(server);
+        assert!(began.elapsed() < LINGER, "{:?}", began.elapsed());
+        let sent = sender.await.expect("it ends");
+        assert!((LINGER_BYTES..LINGER_BYTES + 8192).contains(&sent), "{sent}");
     }
 }

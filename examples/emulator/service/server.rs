@@ -26,7 +26,7 @@ const REST: Duration = Duration::from_millis(20);
 const HEADERS: usize = 100;
 
 /// What is read ahead of a connection at the most. A head must fit, whatever its limit.
-const READ_AHEAD_BYTES: usize = 64 << 10;
+const READ_AHEAD_BYTES: usize = 32 << 10;
 
 /// What a client is told for whom there is no place.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\
@@ -67,7 +67,7 @@ where
         .header_read_timeout(limits.head_time)
         .max_headers(HEADERS)
         .max_header_size(limits.head_bytes)
-        .max_buf_size(READ_AHEAD_BYTES.max(2 * limits.head_bytes));
+        .max_buf_size(READ_AHEAD_BYTES.max(limits.head_bytes + 1024));
     let (ending, running, cut) =
         (GracefulShutdown::new(), TaskTracker::new(), CancellationToken::new());
     let mut shutdown = std::pin::pin!(shutdown);
