@@ -6,6 +6,11 @@ use std::ops::RangeInclusive;
 
 use crate::log::Position;
 use crate::model::SequenceNumber;
+use crate::stream::LostPlace;
+
+mod archive;
+
+pub use archive::ArchiveFault;
 
 /// Why a call was refused. Each variant names what was given, and its text says what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +73,28 @@ pub enum Error {
         age_ms: u64,
         /// How long iterators live, in milliseconds.
         life_ms: u64,
+    },
+    /// A shard iterator or a checkpoint names a place that the snapshot does not hold from which the store was
+    /// restored: it came after the snapshot, and is lost.
+    NotInSnapshot {
+        /// The ARN of the stream.
+        arn: Box<str>,
+        /// What is not there.
+        place: LostPlace,
+    },
+    /// What should be restored is not a whole stream.
+    InvalidArchive {
+        /// The ARN of the stream.
+        arn: Box<str>,
+        /// What is wrong with it.
+        fault: ArchiveFault,
+    },
+    /// A stream can make no more shards until it is restored from an archive.
+    OutOfShards {
+        /// The ARN of the stream.
+        arn: Box<str>,
+        /// So many it can make.
+        allowed: u32,
     },
     /// A text, or its parts, are no checkpoints of a consumer.
     InvalidCheckpoints {
@@ -154,6 +181,19 @@ impl fmt::Display for Error {
             Self::ExpiredIterator { age_ms, life_ms } => {
                 write!(f, "the shard iterator is {age_ms} ms old; iterators live {life_ms} ms")
             }
+            Self::NotInSnapshot { arn, place } => write!(
+                f,
+                "the snapshot that this store was restored from does not hold what came after it: {place}, \
+                 of the stream `{arn}`"
+            ),
+            Self::InvalidArchive { arn, fault } => {
+                write!(f, "the stream `{arn}` cannot be restored: {fault}")
+            }
+            Self::OutOfShards { arn, allowed } => write!(
+                f,
+                "the stream `{arn}` has made {allowed} shards, and can make no more until it is \
+                 restored from an archive"
+            ),
             Self::InvalidCheckpoints { given, problem } => {
                 write!(f, "no checkpoints: {problem}; given was `{given}`")
             }

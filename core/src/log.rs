@@ -49,4 +49,5 @@ pub(crate) use read::Sealed as SealedHandle;
 pub use read::{Chunk, ChunkIter, LogHandle, Trimmed};
 pub use retain::Retained;
 pub use seal::SealOutcome;
+pub use segment::Batch;
 pub use snapshot::Snapshot;

@@ -18,8 +18,10 @@ use crate::stream::{
 };
 
 mod config;
+mod restore;
 
 pub use config::{StoreBuilder, StreamConfig};
+pub use restore::StreamRestore;
 
 /// The longest page of [`Store::list_streams`], and the default.
 ///

@@ -110,6 +110,7 @@ impl Emulator {
             Ok(Table::new(names, self.store.now_ms(), schema, settings, stream))
         })?;
         tracing::info!(table = name, "created");
+        self.watch.say();
         Ok(bytes(&json!({ "TableDescription": describe(&table, "ACTIVE") })))
     }
 
@@ -148,6 +149,7 @@ impl Emulator {
                 (settings.on_demand, settings.throughput) = (on_demand, throughput);
             }
         }
+        self.watch.say();
         Ok(bytes(&json!({ "TableDescription": describe(&table, "ACTIVE") })))
     }
 
@@ -182,6 +184,7 @@ impl Emulator {
         let request: TableRequest = request::parse(body)?;
         let table = self.tables.delete(request.table_name.as_deref())?;
         tracing::info!(table = table.name, "deleted");
+        self.watch.say();
         Ok(bytes(&json!({ "TableDescription": describe(&table, "DELETING") })))
     }
 

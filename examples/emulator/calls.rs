@@ -1,11 +1,12 @@
 //! The emulator itself: its state, and the operations by their names.
 
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use streamcore::store::LIST_LIMIT;
+use streamcore::store::{LIST_LIMIT, StoreBuilder};
 use streamcore::stream::ManualClock;
 use streamcore::wire::{RateLimits, StreamsApi};
 use streamcore::{Store, Stream};
@@ -17,6 +18,7 @@ use crate::service::{Call, Failure, Limits, Refusal, TableHost};
 use crate::tables::Tables;
 use crate::tokens::Tokens;
 use crate::visible::Receipts;
+use crate::watch::Watch;
 
 /// What an emulator is told at its start.
 #[derive(Clone, Debug)]
@@ -40,6 +42,9 @@ pub struct Config {
     pub roll_after: Option<Duration>,
     /// How often the Streams API may be called; not limited by default.
     pub rate_limits: RateLimits,
+    /// The file of the snapshot that [`Emulator::start`] goes on from and [`Emulator::write_snapshot`] writes; `None`:
+    /// nothing is written.
+    pub snapshot: Option<PathBuf>,
     /// How often [`serve`](crate::serve) does what is due in streams that nobody comes to: each minute.
     pub maintain_every: Duration,
     /// What [`serve`](crate::serve) takes upon itself.
@@ -60,9 +65,24 @@ impl Default for Config {
             retain_bytes: None,
             roll_after: None,
             rate_limits: RateLimits::none(),
+            snapshot: None,
             maintain_every: Duration::from_secs(60),
             limits: Limits::default(),
         }
+    }
+}
+
+impl Config {
+    /// The store of an emulator that is set up like this.
+    pub(crate) fn store(&self) -> StoreBuilder {
+        let mut builder = Store::builder();
+        if let Some(clock) = &self.manual_clock {
+            builder = builder.clock(clock.clone());
+        }
+        if let Some(bytes) = self.retain_bytes {
+            builder = builder.retain_bytes(bytes);
+        }
+        builder
     }
 }
 
@@ -81,8 +101,12 @@ pub struct Emulator {
     pub(crate) tables: Tables,
     /// Held while the clock is turned.
     pub(crate) turning: Mutex<()>,
+    /// Held while a snapshot is taken and written.
+    pub(crate) writing_snapshot: Mutex<()>,
     /// Of transactions.
     pub(crate) tokens: Tokens,
+    /// Of pages that are open in browsers.
+    pub(crate) watch: Watch,
     pub(crate) api: StreamsApi,
     /// What clients have read.
     pub(crate) reads: Arc<AllReads>,
@@ -93,14 +117,8 @@ pub struct Emulator {
 impl Emulator {
     /// An emulator without tables, and a store of its own.
     pub fn new(config: Config) -> Self {
-        let mut builder = Store::builder();
-        if let Some(clock) = &config.manual_clock {
-            builder = builder.clock(clock.clone());
-        }
-        if let Some(bytes) = config.retain_bytes {
-            builder = builder.retain_bytes(bytes);
-        }
-        Self::with_store(config, builder.build())
+        let store = config.store().build();
+        Self::with_store(config, store)
     }
 
     /// An emulator whose streams live in `store`, where other code may read them too. If
@@ -116,7 +134,9 @@ impl Emulator {
             store,
             tables: Tables::new(),
             turning: Mutex::new(()),
+            writing_snapshot: Mutex::new(()),
             tokens: Tokens::default(),
+            watch: Watch::new(),
             api: streams,
             reads,
             stopping: watch::Sender::new(false),
@@ -217,12 +237,16 @@ impl Emulator {
         Ok(answer?)
     }
 
+    /// Whoever waits for news of this emulator may wait, because it is being served.
+    pub(crate) fn begin_serving(&self) {
+        self.stopping.send_replace(false);
+    }
+
     /// Tells whoever waits for news of this emulator to stop waiting, because its server is about to end.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
     }
 
-    #[expect(dead_code, reason = "for who sends news")]
     /// Ready once the emulator's server is about to end.
     pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stopping = self.stopping.subscribe();

@@ -43,6 +43,13 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Emulator {
+    /// Does what is due in streams that nobody comes to ([`streamcore::Store::maintain`]), and shows it to the
+    /// pages that are open. A host that does not use [`serve`](crate::serve) calls this now and then.
+    pub fn maintain(&self) {
+        self.store.maintain();
+        self.watch.say();
+    }
+
     /// Turns a manual clock on, and does what is due in all streams then. The items whose time has come expire
     /// with the next [`Emulator::expire`].
     ///
@@ -58,7 +65,7 @@ impl Emulator {
             return Err(Refused::TooFar { given: by_ms, allowed });
         }
         clock.advance_ms(by_ms);
-        self.store.maintain();
+        self.maintain();
         Ok(())
     }
 }

@@ -4,13 +4,18 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use crate::calls::Emulator;
 use crate::clock::{Refused, rfc3339};
+use crate::control_records as records;
 use crate::control_streams as streams;
 use crate::error::ApiError;
 use crate::service::Failure;
+use crate::snapshot::SnapshotFault;
 use crate::visible::Receipts;
+use crate::watch::{MOST_PAGES, TooManyPages};
 
 /// Where the control API lies.
 pub const CONTROL_PATH: &str = "/_streams/api/";
@@ -26,10 +31,16 @@ pub(crate) enum Refusal {
     WrongMethod(&'static str),
     /// The body is too large, or could not be read.
     Unread(crate::service::Refusal),
+    /// It is answered by a server only, because the answer does not end.
+    NeedsServer(&'static str),
+    /// So many pages watch already that no more are let in.
+    Pages(TooManyPages),
     /// The clock is the system's, or cannot be turned so far.
     Clock(Refused),
     /// The store refuses.
     Core(streamcore::Error),
+    /// No snapshot was written.
+    Snapshot(SnapshotFault),
     /// A fault of the emulator itself.
     Fault(ApiError),
 }
@@ -49,26 +60,43 @@ impl From<Refusal> for Failure {
                 404,
                 "NoSuchPath",
                 format!(
-                    "nothing lies at {path}: {CONTROL_PATH} has clock, streams, roll, split and \
-                     disable"
+                    "nothing lies at {path}: {CONTROL_PATH} has clock, streams, records, events, \
+                     roll, split, disable and snapshot"
                 ),
             ),
             Refusal::WrongMethod(allowed) => {
                 (405, "WrongMethod", format!("this path takes {allowed}"))
             }
             Refusal::Unread(refusal) => (refusal.status(), "Unread", refusal.to_string()),
+            Refusal::NeedsServer(path) => (
+                400,
+                "NeedsServer",
+                format!("{CONTROL_PATH}{path} never ends: only a server answers it"),
+            ),
+            Refusal::Pages(TooManyPages) => (
+                503,
+                "TooManyPages",
+                format!(
+                    "{MOST_PAGES} pages are open already, which is all there may be: close one"
+                ),
+            ),
             Refusal::Clock(refused @ Refused::SystemClock) => {
                 (409, "SystemClock", refused.to_string())
             }
             Refusal::Clock(refused @ Refused::TooFar { .. }) => {
                 (400, "TooFar", refused.to_string())
             }
+            Refusal::Snapshot(fault @ SnapshotFault::NotConfigured) => {
+                (409, "NoSnapshot", fault.to_string())
+            }
+            Refusal::Snapshot(fault) => (500, "SnapshotFailed", fault.to_string()),
             Refusal::Fault(fault) => (500, "Internal", fault.message().to_owned()),
             Refusal::Core(error) => {
                 let (status, code) = match error {
                     Core::StreamNotFound { .. } => (404, "StreamNotFound"),
                     Core::ShardNotFound { .. } => (404, "ShardNotFound"),
                     Core::StreamClosed { .. } => (409, "StreamClosed"),
+                    Core::Trimmed { .. } => (410, "Trimmed"),
                     _ => (500, "Internal"),
                 };
                 (status, code, error.to_string())
@@ -98,6 +126,10 @@ struct OfStream {
     stream_arn: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     // serde would read an array as a struct's fields in their order.
     if body.trim_ascii_start().first() != Some(&b'{') {
@@ -107,26 +139,32 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
 }
 
 impl Emulator {
-    /// Carries out one request of the control API. `path` is what follows [`CONTROL_PATH`]; JSON goes in
-    /// and comes out:
+    /// Carries out one request of the control API. `path` is what follows [`CONTROL_PATH`], with the query if
+    /// there is one; JSON goes in and comes out:
     ///
     /// | request | does | answers |
     /// |---|---|---|
     /// | `GET clock` | | `{"nowMs", "now", "manual"}` |
     /// | `POST clock {"advanceMs"}` | turns the clock on (0: not at all); items expire, streams give up what is too old | the same, and how many items `"expired"` |
     /// | `GET streams` | | `{"tables": [...], "streams": [...]}`, shards with their lineage and positions |
+    /// | `GET records?stream=ARN&shard=ID` | reads the last records of a shard: `limit` of them (1 to 1000; 50), `before` a position (the end) | `{"streamArn", "shardId", "from", "end", "trimmed", "records": [...]}`, as GetRecords shows them |
+    /// | `GET events`, `events?stream=ARN` | | server-sent events, from a server only: what there is, then whatever changes, with the shards of one stream |
     /// | `POST roll {"streamArn", "shardId"}` | closes a shard; one child goes on | `{"streamArn", "shardId", "children"}` |
     /// | `POST split {"streamArn", "shardId"}` | closes a shard; two children go on | the same |
     /// | `POST disable {"streamArn"}` | closes all shards of a stream | `{"streamArn", "status"}` |
+    /// | `POST snapshot` | writes a snapshot, while writes go on | `{"file", "bytes", "records", "items", "ms", "pauseUs"}` |
     ///
     /// Times are milliseconds since the Unix epoch. A shard's `trimmed` and `tail` are the positions of the
     /// first record that is retained and of the next one that will be put; readers see those below
-    /// `published`. A shard that is closed already keeps its children, and they are the answer.
+    /// `published`. A shard that is closed already keeps its children, and they are the answer. An answer of
+    /// `records` takes a megabyte at the most, with one record at the least; `from` is the position of its
+    /// first, `end` that behind its last.
     ///
     /// # Errors
     ///
     /// A status, and a JSON body `{"code", "message"}`: 400 `BadRequest` or `TooFar`, 404 `NoSuchPath`,
-    /// `StreamNotFound` or `ShardNotFound`, 405 `WrongMethod`, 409 `SystemClock` or `StreamClosed`.
+    /// `StreamNotFound` or `ShardNotFound`, 405 `WrongMethod`, 409 `SystemClock`, `StreamClosed` or `NoSnapshot`
+    /// (the emulator was started without a file for it), 410 `Trimmed`, 500 `SnapshotFailed`, 503 `TooManyPages`.
     ///
     /// # Progress
     ///
@@ -146,7 +184,15 @@ impl Emulator {
         body: &[u8],
         receipts: &mut Receipts,
     ) -> Result<Vec<u8>, Failure> {
-        Ok(self.control_answer(method, path, body, receipts)?.to_string().into_bytes())
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        if (method, path) == ("GET", "records") {
+            return Ok(records::last(self, query)?);
+        }
+        let answer = self.control_answer(method, path, body, receipts)?;
+        if method == "POST" {
+            self.watch.say();
+        }
+        Ok(answer.to_string().into_bytes())
     }
 
     fn control_answer(
@@ -162,7 +208,7 @@ impl Emulator {
                 let Advance { advance_ms } = parse(body)?;
                 self.advance_clock(advance_ms).map_err(Refusal::Clock)?;
                 let expired = self.expire_items(receipts).map_err(Refusal::Fault)?;
-                self.store.maintain();
+                self.maintain();
                 let mut answer = self.show_clock();
                 answer["expired"] = json!(expired);
                 Ok(answer)
@@ -183,19 +229,43 @@ impl Emulator {
                 let status = streams::disable(self, &stream_arn)?;
                 Ok(json!({ "streamArn": stream_arn, "status": status.as_str() }))
             }
+            ("POST", "snapshot") => {
+                if !body.trim_ascii().is_empty() {
+                    let Nothing {} = parse(body)?;
+                }
+                let report =
+                    off_the_runtime(|| self.write_snapshot()).map_err(Refusal::Snapshot)?;
+                Ok(json!({
+                    "file": self.config.snapshot,
+                    "bytes": report.bytes,
+                    "records": report.records,
+                    "items": report.items,
+                    "ms": report.ms,
+                    "pauseUs": report.pause_us,
+                }))
+            }
             (_, "clock") => Err(Refusal::WrongMethod("GET and POST")),
-            (_, "streams") => Err(Refusal::WrongMethod("GET")),
-            (_, "roll" | "split" | "disable") => Err(Refusal::WrongMethod("POST")),
+            ("GET", "events") => Err(Refusal::NeedsServer("events")),
+            (_, "streams" | "records" | "events") => Err(Refusal::WrongMethod("GET")),
+            (_, "roll" | "split" | "disable" | "snapshot") => Err(Refusal::WrongMethod("POST")),
             (_, unknown) => Err(Refusal::NoSuchPath(format!("{CONTROL_PATH}{unknown}"))),
         }
     }
 
-    fn show_clock(&self) -> Value {
+    pub(crate) fn show_clock(&self) -> Value {
         let now_ms = self.store.now_ms();
         json!({
             "nowMs": now_ms,
             "now": rfc3339(now_ms),
             "manual": self.config.manual_clock.is_some(),
         })
+    }
+}
+
+/// Runs what takes long without holding up the tasks of the thread, if there are any.
+fn off_the_runtime<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
+        _ => work(),
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn list(emulator: &Emulator) -> Value {
     json!({ "tables": tables, "streams": streams })
 }
 
-fn show_table(table: &Table) -> Value {
+pub(crate) fn show_table(table: &Table) -> Value {
     let (count, size) = table.totals();
     let settings = table.settings.lock();
     json!({
@@ -36,12 +36,7 @@ fn show_stream(stream: &Stream) -> Value {
     // Described first: whatever is listed as a child here has figures later on.
     let described = stream.describe();
     let figures: HashMap<_, _> = stream.stats().shards.into_iter().collect();
-    let mut children: HashMap<&ShardId, Vec<&str>> = HashMap::new();
-    for shard in &described.shards {
-        if let Some(parent) = &shard.parent_shard_id {
-            children.entry(parent).or_default().push(shard.shard_id.as_str());
-        }
-    }
+    let children = children_of(&described.shards);
     let shards: Vec<Value> = described
         .shards
         .iter()
@@ -66,8 +61,19 @@ fn show_stream(stream: &Stream) -> Value {
     })
 }
 
+/// The children of each shard that has some.
+pub(crate) fn children_of(shards: &[ShardInfo]) -> HashMap<&ShardId, Vec<&str>> {
+    let mut children: HashMap<&ShardId, Vec<&str>> = HashMap::new();
+    for shard in shards {
+        if let Some(parent) = &shard.parent_shard_id {
+            children.entry(parent).or_default().push(shard.shard_id.as_str());
+        }
+    }
+    children
+}
+
 /// A shard, without its figures.
-fn show_shard(shard: &ShardInfo, children: Option<&Vec<&str>>) -> Value {
+pub(crate) fn show_shard(shard: &ShardInfo, children: Option<&Vec<&str>>) -> Value {
     json!({
         "shardId": shard.shard_id.as_str(),
         "parentShardId": shard.parent_shard_id.as_ref().map(|parent| parent.as_str()),

@@ -128,7 +128,9 @@ impl Import {
         paths.into_iter().map(size).collect::<io::Result<_>>().map_err(read)
     }
 
-    fn table_name(&self) -> String {
+    /// The name of the table that it is for.
+    #[must_use]
+    pub fn table_name(&self) -> String {
         let of_file = || {
             let name = self.path.file_name().unwrap_or_default().to_string_lossy();
             name.split('.').next().unwrap_or_default().to_owned()

@@ -14,10 +14,14 @@ use streamcore::model::{AttributeValue, Image};
 /// Five years in seconds.
 const TOO_OLD_S: u64 = 5 * 365 * 24 * 60 * 60;
 
+/// Items by the bytes of their keys.
+pub(crate) type ByKey = BTreeMap<Box<[u8]>, Image>;
+
 /// A part of a table's items.
 #[derive(Default)]
 pub(crate) struct Items {
-    by_key: BTreeMap<Box<[u8]>, Image>,
+    /// Shared with a snapshot while that is being written: who changes an item then copies the part, once.
+    by_key: Arc<ByKey>,
     bytes: u64,
     expiry: Option<Expiry>,
 }
@@ -58,9 +62,10 @@ impl Items {
 
     /// Puts an item, or deletes it.
     pub(crate) fn set(&mut self, key: Box<[u8]>, new: Option<Image>) {
+        let by_key = Arc::make_mut(&mut self.by_key);
         let old = match &new {
-            Some(new) => self.by_key.insert(key.clone(), new.clone()),
-            None => self.by_key.remove(&key),
+            Some(new) => by_key.insert(key.clone(), new.clone()),
+            None => by_key.remove(&key),
         };
         self.bytes -= old.as_ref().map_or(0, Image::size_bytes);
         self.bytes += new.as_ref().map_or(0, Image::size_bytes);
@@ -89,12 +94,22 @@ impl Items {
     /// From now on items expire at the time in this attribute.
     pub(crate) fn begin_expiry(&mut self, attribute: Arc<str>, now_s: u64) {
         let mut expiry = Expiry { attribute, by_time: BTreeSet::new(), done_s: now_s };
-        for (key, image) in &self.by_key {
+        for (key, image) in &*self.by_key {
             if let Some(time) = expiry.time_of(image) {
                 expiry.by_time.insert((time, key.clone()));
             }
         }
         self.expiry = Some(expiry);
+    }
+
+    /// The items as they are now, whatever becomes of them. Costs nothing until one of them is changed.
+    pub(crate) fn frozen(&self) -> Arc<ByKey> {
+        Arc::clone(&self.by_key)
+    }
+
+    /// Up to which time items have expired, if they do.
+    pub(crate) fn expiry_done_s(&self) -> Option<u64> {
+        self.expiry.as_ref().map(|expiry| expiry.done_s)
     }
 
     /// From now on no items expire.

@@ -8,6 +8,8 @@
 //! What AWS does by itself, at its own times, is done by hand under [`CONTROL_PATH`]: shards are rolled,
 //! split and closed, and the clock is turned, if it is a manual one ([`Config::manual_clock`]).
 //!
+//! Everything is in memory; [`Emulator::write_snapshot`] writes it into a file, from which [`Emulator::start`] goes on.
+//!
 //! Left out, and refused rather than ignored where a client could tell the difference: PartiQL,
 //! changes of indexes after CreateTable, and the parameters that expressions have replaced
 //! (`Expected`, `KeyConditions`, filters; `AttributeUpdates` and `AttributesToGet` work).
@@ -26,6 +28,7 @@ mod at_most;
 mod calls;
 mod clock;
 mod control;
+mod control_records;
 mod control_streams;
 mod error;
 mod expr;
@@ -38,6 +41,7 @@ mod locked;
 mod lookup;
 mod metrics;
 mod number;
+mod page;
 mod pages;
 mod query;
 mod read;
@@ -46,6 +50,7 @@ mod routes;
 mod schema;
 mod server;
 pub mod service;
+mod snapshot;
 mod table;
 mod tables;
 mod tokens;
@@ -53,12 +58,15 @@ mod transact;
 mod transact_get;
 mod ttl;
 mod visible;
+mod watch;
 mod write;
 
 pub use calls::{Config, Emulator};
 pub use clock::{LAST_MS, Refused, read_time};
 pub use control::CONTROL_PATH;
 pub use import::{Import, ImportError, Imported};
+pub use page::PAGE_PATH;
 pub use routes::Routes;
 pub use server::serve;
 pub use service::{Failure, Limits};
+pub use snapshot::{SnapshotFault, SnapshotReport};

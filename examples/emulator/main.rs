@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,12 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use streamcore::stream::ManualClock;
 use streamcore::wire::RateLimits;
-use streamcore_emulator::{CONTROL_PATH, Config, Emulator, Import, Imported, read_time, serve};
+use streamcore_emulator::{
+    CONTROL_PATH, Config, Emulator, Import, Imported, PAGE_PATH, SnapshotFault, read_time, serve,
+};
 use tokio::net::TcpListener;
+use tokio::task::{self, JoinSet};
+use tokio::time;
 use tracing_subscriber::filter::Targets;
 
 mod logs;
@@ -60,6 +64,13 @@ struct Arguments {
     /// second for each shard.
     #[arg(long)]
     rate_limits: bool,
+    /// Go on from the snapshot in this file, and write one there: at the start, on SIGTERM and Ctrl-C, and whenever it
+    /// is asked for: POST /_streams/api/snapshot. It holds everything, and the secret of the shard iterators.
+    #[arg(long, value_name = "FILE")]
+    snapshot: Option<PathBuf>,
+    /// Write a snapshot so often, too.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "snapshot")]
+    snapshot_every: Option<NonZeroU32>,
     /// Begin with the items of this file of DynamoDB JSON, as `aws dynamodb scan` prints them and exports to S3 have
     /// them (.json.gz too), or of all such files in a folder. May be given several times.
     #[arg(long, value_name = "FILE")]
@@ -78,6 +89,10 @@ struct Arguments {
     /// info,streamcore_emulator::routes=debug
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = logs::read_filter)]
     log: Targets,
+}
+
+fn seconds(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| format!("seconds are a whole number from 1 to {}", u32::MAX))
 }
 
 fn hours(text: &str) -> Result<NonZeroU32, String> {
@@ -115,6 +130,7 @@ impl From<Arguments> for Config {
             retain_bytes: arguments.retain_bytes,
             roll_after: arguments.roll_hours.map(of_hours),
             rate_limits,
+            snapshot: arguments.snapshot,
             ..Self::default()
         }
     }
@@ -127,7 +143,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("cannot start: {error}")),
     };
-    match runtime.block_on(run(arguments)) {
+    let ended = runtime.block_on(run(arguments));
+    // Requests that were cut off may wait for ever by now: see `write_last_snapshot`.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => complain(&message),
     }
@@ -151,20 +170,58 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     })?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let stop = signals()?;
-    let region = arguments.region.clone();
+    let (region, every) = (arguments.region.clone(), arguments.snapshot_every);
     let imports = imports(&arguments);
-    let emulator = Arc::new(Emulator::new(arguments.into()));
-    fill(&emulator, imports).await?;
-    greet(address, &region);
+    let config = Config::from(arguments);
+    let file = config.snapshot.clone();
+    let refused = |fault: SnapshotFault| match (&file, &fault) {
+        (_, SnapshotFault::Io { .. }) | (None, _) => fault.to_string(),
+        (Some(file), _) => format!("cannot go on from the snapshot {}: {fault}", file.display()),
+    };
+    let emulator = Arc::new(Emulator::start(config).map_err(refused)?);
+    if !imports.is_empty() {
+        fill(&emulator, imports).await?;
+        if file.is_some() {
+            emulator.write_snapshot().map_err(|fault| fault.to_string())?;
+        }
+    }
+    greet(address, &region, file.as_deref());
     if is_reachable(address.ip()) {
         tracing::warn!(
             %address,
             "reachable from other machines, by anybody: there is no check of credentials"
         );
     }
-    serve(listener, emulator, stop).await.map_err(|error| error.to_string())?;
+    // Ends with this call, however it ends.
+    let mut background = JoinSet::new();
+    if let Some(every) = every {
+        background.spawn(snapshots(Arc::clone(&emulator), every));
+    }
+    let served = serve(listener, Arc::clone(&emulator), stop).await;
+    drop(background);
+    if file.is_some() {
+        let last = task::spawn_blocking(move || emulator.write_last_snapshot()).await;
+        last.map_err(|error| error.to_string())?.map_err(|fault| fault.to_string())?;
+    }
+    served.map_err(|error| error.to_string())?;
     say("stopped.\n");
     Ok(())
+}
+
+/// Writes snapshots, for ever.
+async fn snapshots(emulator: Arc<Emulator>, every: NonZeroU32) {
+    let every = Duration::from_secs(every.get().into());
+    let mut ticks = time::interval_at(time::Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let emulator = Arc::clone(&emulator);
+        match task::spawn_blocking(move || emulator.write_snapshot()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(fault)) => tracing::error!(%fault, "no snapshot was written"),
+            Err(fault) => tracing::error!(%fault, "no snapshot was written"),
+        }
+    }
 }
 
 /// What is to be imported.
@@ -179,7 +236,13 @@ fn imports(arguments: &Arguments) -> Vec<Import> {
 
 /// Imports, with a bar where somebody sees it.
 async fn fill(emulator: &Arc<Emulator>, imports: Vec<Import>) -> Result<(), String> {
-    for import in imports {
+    // Tables that a snapshot has brought: what has become of their items since is not undone.
+    let (there, missing): (Vec<Import>, Vec<Import>) =
+        imports.into_iter().partition(|import| emulator.has_table(&import.table_name()));
+    for import in there {
+        tracing::info!(table = import.table_name(), "not imported: the snapshot has the table");
+    }
+    for import in missing {
         let emulator = Arc::clone(emulator);
         let imported = tokio::task::spawn_blocking(move || {
             let bytes = import.files()?.iter().map(|(_, bytes)| bytes).sum();
@@ -229,12 +292,16 @@ fn signals() -> Result<impl Future<Output = ()>, String> {
 }
 
 /// The first screen. Its first line is what scripts wait for.
-fn greet(address: SocketAddr, region: &str) {
+fn greet(address: SocketAddr, region: &str, snapshot: Option<&Path>) {
+    let end = match snapshot {
+        None => "end with it (Ctrl-C)".to_owned(),
+        Some(file) => format!("go into {} when it ends (Ctrl-C)", file.display()),
+    };
     say(&format!(
         "\
 streamcore emulator {version} is ready on http://{address}
 
-It speaks DynamoDB and DynamoDB Streams; tables live in memory and end with it (Ctrl-C).
+It speaks DynamoDB and DynamoDB Streams; tables live in memory and {end}.
 Any credentials will do, and any region (this one calls itself {region}). Next:
 
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION={region}
@@ -250,7 +317,8 @@ or, from Python:
 
   boto3.client(\"dynamodbstreams\", endpoint_url=\"http://{address}\", region_name=\"{region}\")
 
-Shards are rolled and split, and a manual clock is turned, under http://{address}{CONTROL_PATH}
+A page shows tables, streams, shards and records as they come: http://{address}{PAGE_PATH}
+Shards are rolled and split, and a manual clock is turned, there and under http://{address}{CONTROL_PATH}
 ",
         version = env!("CARGO_PKG_VERSION"),
     ));

@@ -11,6 +11,7 @@ use hyper::{Method, Request, StatusCode};
 use crate::calls::Emulator;
 use crate::control::{CONTROL_PATH, Refusal};
 use crate::metrics::{self, CONTENT_TYPE, METRICS_PATH, Metrics};
+use crate::page;
 use crate::service::{Answer, Answering, DynamoDb, Failure, Gate, caught, plain};
 use crate::visible::Receipts;
 
@@ -80,10 +81,14 @@ impl Own {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
+        let query = parts.uri.query().unwrap_or_default();
+        if let Some(answer) = page::answer(&self.emulator, &parts.method, parts.uri.path(), query) {
+            return answer.unwrap_or_else(|refusal| refused(refusal.into()));
+        }
         match parts.uri.path() {
             path if path.starts_with(CONTROL_PATH) => {
-                let path = &path[CONTROL_PATH.len()..];
-                self.control(parts.method.as_str(), path, body).await
+                let path = parts.uri.path_and_query().map_or(path, |both| both.as_str());
+                self.control(parts.method.as_str(), &path[CONTROL_PATH.len()..], body).await
             }
             METRICS_PATH if parts.method != Method::GET => {
                 refused(Refusal::WrongMethod("GET").into())

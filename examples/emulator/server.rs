@@ -43,7 +43,7 @@ async fn maintain(emulator: Arc<Emulator>) {
     loop {
         ticks.tick().await;
         let emulator = Arc::clone(&emulator);
-        if let Err(fault) = task::spawn_blocking(move || emulator.store().maintain()).await {
+        if let Err(fault) = task::spawn_blocking(move || emulator.maintain()).await {
             tracing::error!(%fault, "streams were not maintained");
         }
     }
@@ -62,6 +62,7 @@ pub async fn serve(
     emulator: Arc<Emulator>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    emulator.begin_serving();
     // Ends with this call, however it ends.
     let mut background = task::JoinSet::new();
     background.spawn(maintain(Arc::clone(&emulator)));

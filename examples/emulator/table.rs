@@ -188,6 +188,11 @@ impl Table {
         }
     }
 
+    /// The parts that hold the items.
+    pub(crate) fn parts(&self) -> &[Mutex<Items>] {
+        &self.shards
+    }
+
     /// Visits the items of one of the maps in their order, from `low` to `high`, until
     /// `visit` says no. The map is locked meanwhile.
     pub(crate) fn visit(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use papaya::HashMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use streamcore::model::{KeySchema, StreamArn, StreamViewType};
 use streamcore::{Store, Stream, StreamConfig};
 
@@ -80,6 +80,21 @@ impl Tables {
         self.by_name.pin().remove(&table.name);
         table.end_stream();
         Ok(table)
+    }
+
+    /// Keeps tables from being made and deleted; none of those that are there is left out of [`Tables::all`].
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.making.lock()
+    }
+
+    /// Adds a table that is restored; `false` if there is one of its name.
+    pub(crate) fn add(&self, table: Table) -> bool {
+        let _making = self.making.lock();
+        let is_new = self.find(&table.name).is_none();
+        if is_new {
+            self.by_name.pin().insert(table.name.clone(), Arc::new(table));
+        }
+        is_new
     }
 
     /// All tables, by name.

@@ -73,6 +73,7 @@ impl Emulator {
         }
         settings.time_to_live = enabled.then(|| name.clone());
         table.set_expiry(settings.time_to_live.as_deref(), self.store.now_ms() / 1000);
+        self.watch.say();
         Ok(bytes(&json!({
             "TimeToLiveSpecification": { "AttributeName": name, "Enabled": enabled },
         })))

@@ -197,10 +197,10 @@ mod tests {
             let Verdict { lost, repeated, foreign, .. } = verdict(seen);
             (lost, repeated, foreign)
         };
-        for missing in 0..ALL.len() {
+        for (missing, record) in ALL.iter().enumerate() {
             let mut seen = ALL.to_vec();
             seen.remove(missing);
-            assert_eq!(counts(&seen), wrong(1, 0, 0), "without {:?}", ALL[missing]);
+            assert_eq!(counts(&seen), wrong(1, 0, 0), "without {record:?}");
         }
         assert_eq!(counts(&[&ALL[..], &[(0, 3)]].concat()), wrong(0, 1, 0));
         assert_eq!(counts(&[&ALL[..], &[(0, 4), (9, 1)]].concat()), wrong(0, 0, 2));

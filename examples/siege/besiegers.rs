@@ -34,8 +34,11 @@ pub(crate) enum Kind {
     Deep,
 }
 
-/// The rest between two of a hostile client's acts.
+/// The rest between two of a slow client's acts.
 const REST: Duration = Duration::from_secs(1);
+
+/// After so long a client comes again whose connection has ended.
+const AWAY: Duration = Duration::from_secs(3);
 
 /// Besieges a server for a time, on one thread, with as many of each kind.
 pub(crate) fn besiege(address: &str, connections: usize, kinds: &[Kind], time: Duration) {
@@ -49,11 +52,11 @@ pub(crate) fn besiege(address: &str, connections: usize, kinds: &[Kind], time: D
             let address = address.to_owned();
             all.spawn(async move {
                 // Not all in the same moment.
-                sleep(REST.mul_f64(index as f64 / connections as f64)).await;
+                sleep(AWAY.mul_f64(index as f64 / connections as f64)).await;
                 loop {
                     // Whatever the server does to it, it comes again.
                     let _ = act(kind, &address).await;
-                    sleep(REST).await;
+                    sleep(AWAY).await;
                 }
             });
         }

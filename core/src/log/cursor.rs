@@ -225,7 +225,8 @@ impl<H: LogHandle + Clone> Cursor<H> {
                 Ok(())
             }
             Entered::Trimmed(trimmed) => Err(trimmed),
-            Entered::NotYet => unreachable!("what is published has a segment"),
+            Entered::NotYet { earliest } if self.next < earliest => Err(Trimmed { earliest }),
+            Entered::NotYet { .. } => unreachable!("what is published has a segment"),
         }
     }
 

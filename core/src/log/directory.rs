@@ -112,6 +112,15 @@ impl<T> Directory<T> {
         Self { rows: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())), values: PhantomData }
     }
 
+    /// Whether there is memory for the row of `segment` at the moment.
+    pub(crate) fn can_hold(segment: SegmentNo) -> bool {
+        let len = if segment.get() < 1 << MOST_BITS { row_end(row_of(segment)) } else { None };
+        len.is_some_and(|len| {
+            let (layout, _) = row_layout(len);
+            Vec::<u8>::new().try_reserve_exact(layout.size()).is_ok()
+        })
+    }
+
     /// What stands in the entry of `segment`.
     #[inline(always)]
     pub(crate) fn find(&self, segment: SegmentNo) -> Found<T> {

@@ -64,6 +64,7 @@ unsafe impl<T: Send + Sync, S: Send + Sync> Sync for Log<T, S> {}
 pub struct LogOptions {
     retained: Option<NonZeroU64>,
     pub(crate) is_provisioned: bool,
+    start: Position,
 }
 
 impl LogOptions {
@@ -77,6 +78,17 @@ impl LogOptions {
     #[must_use]
     pub fn retain_last(mut self, count: NonZeroU64) -> Self {
         self.retained = Some(count);
+        self
+    }
+
+    /// Lets the log begin at `start`, as one that was appended to and trimmed so far: the next append gets this
+    /// position, and those before it say that they are trimmed. For records that come back to their places.
+    ///
+    /// A log has 2^50 positions at the least (2^28 with 32 bits); one that begins behind its last cannot be
+    /// appended to, and ends the process like one that has used them up. See [`Log::can_reach`].
+    #[must_use]
+    pub fn starting_at(mut self, start: Position) -> Self {
+        self.start = start;
         self
     }
 }
@@ -117,10 +129,10 @@ impl<T, S> Log<T, S> {
     /// An empty log, set up by `options`.
     pub fn with_options(options: LogOptions) -> Self {
         Self {
-            tail: CachePadded::new(Tail::new()),
+            tail: CachePadded::new(Tail::new(options.start)),
             shared: CachePadded::new(Shared {
-                watermark: Watermark::new(),
-                horizon: Horizon::new(),
+                watermark: Watermark::new(options.start),
+                horizon: Horizon::new(options.start),
             }),
             sealing: Seal::new(),
             wait_list: WaitList::new(),
@@ -133,6 +145,19 @@ impl<T, S> Log<T, S> {
             directory: Directory::new(),
             owns: PhantomData,
         }
+    }
+
+    /// Whether a log of such values can be appended to up to `end`, as far as the memory for its directory goes,
+    /// which grows with its positions (twelve bytes a segment, up to four times as many). For positions that come
+    /// from elsewhere: no size is trusted before it has been asked for.
+    ///
+    /// # Progress
+    ///
+    /// As the allocator, which is asked for the memory, and given it back.
+    #[must_use]
+    pub fn can_reach(end: Position) -> bool {
+        end == Position::ZERO
+            || Directory::<T>::can_hold(Geometry::<T>::locate(end.minus(1)).segment)
     }
 
     /// The position that the next append gets, or, once sealed, the log's end: where a reader begins

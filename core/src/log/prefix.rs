@@ -42,8 +42,9 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Watermark(AtomicU64);
 
 impl Watermark {
-    pub(crate) fn new() -> Self {
-        Self(AtomicU64::new(0))
+    /// The watermark of a log whose first position is `start`.
+    pub(crate) fn new(start: Position) -> Self {
+        Self(AtomicU64::new(start.get()))
     }
 
     #[inline(always)]
@@ -115,7 +116,7 @@ impl<T, S> Log<T, S> {
         while next < reserved && (next < stop || boundary < next) {
             let pin = match self.enter(Geometry::<T>::locate(next).segment) {
                 Entered::Inside(pin) => pin,
-                Entered::NotYet => break,
+                Entered::NotYet { .. } => break,
                 Entered::Trimmed(_) => return Scan::Overtaken,
             };
             let border = Geometry::<T>::first(pin.segment().next()).min(reserved);
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_old_scanner_does_not_drag_the_watermark_down() {
-        let watermark = Watermark::new();
+        let watermark = Watermark::new(Position::ZERO);
         watermark.raise(Position::new(7));
         watermark.raise(Position::new(3));
         assert_eq!(watermark.load(), Position::new(7));

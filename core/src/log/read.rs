@@ -163,8 +163,11 @@ pub(crate) enum Entered<P> {
     Inside(P),
     /// It is gone.
     Trimmed(Trimmed),
-    /// It does not exist yet.
-    NotYet,
+    /// It does not exist yet, or is one of those before the position that the log began at.
+    NotYet {
+        /// The first position that is retained.
+        earliest: Position,
+    },
 }
 
 impl<T, S> Log<T, S> {
@@ -182,7 +185,7 @@ impl<T, S> Log<T, S> {
     {
         let log = handle.log();
         let Some(word) = log.directory().pin_word(segment) else {
-            return Entered::NotYet;
+            return log.not_yet();
         };
         if let Pinned::Trimmed(leave) = word.pin() {
             log.after_leaving(segment, leave);
@@ -196,9 +199,14 @@ impl<T, S> Log<T, S> {
             }
             Found::Nothing | Found::Tombstone => {
                 log.leave(segment);
-                Entered::NotYet
+                log.not_yet()
             }
         }
+    }
+
+    #[cold]
+    fn not_yet<P>(&self) -> Entered<P> {
+        Entered::NotYet { earliest: self.horizon().load() }
     }
 
     pub(crate) fn leave(&self, segment: SegmentNo) {
@@ -286,8 +294,10 @@ impl<H: LogHandle> Chunk<H> {
                 Ok(Self { pin: Some(pin), first: from, len })
             }
             Entered::Trimmed(trimmed) => Err(trimmed),
-            // Cannot be: what is published has a segment. Nothing to read is the harmless answer.
-            Entered::NotYet => Ok(Self { pin: None, first: from, len: 0 }),
+            // What is published has a segment, but for what lies before the log's beginning.
+            Entered::NotYet { earliest } if from < earliest => Err(Trimmed { earliest }),
+            // Cannot be. Nothing to read is the harmless answer.
+            Entered::NotYet { .. } => Ok(Self { pin: None, first: from, len: 0 }),
         }
     }
 

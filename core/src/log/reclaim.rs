@@ -46,8 +46,9 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Horizon(AtomicU64);
 
 impl Horizon {
-    pub(crate) fn new() -> Self {
-        Self(AtomicU64::new(0))
+    /// The horizon of a log whose first position is `start`.
+    pub(crate) fn new(start: Position) -> Self {
+        Self(AtomicU64::new(start.get()))
     }
 
     #[inline(always)]
@@ -341,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_slow_trimmer_does_not_drag_the_horizon_down() {
-        let horizon = Horizon::new();
+        let horizon = Horizon::new(Position::ZERO);
         assert_eq!(horizon.raise(Position::new(7)), Position::ZERO);
         assert_eq!(horizon.raise(Position::new(3)), Position::new(7));
         assert_eq!((horizon.load(), horizon.meet()), (Position::new(7), Position::new(7)));

@@ -21,6 +21,7 @@ use super::Log;
 use super::position::{Geometry, Position};
 use super::prefix::Budget;
 use super::read::{Entered, LogHandle, SegmentPin, Trimmed};
+use super::segment::Batch;
 
 /// Records that stay readable, whatever is trimmed, until this guard is dropped.
 ///
@@ -62,7 +63,10 @@ impl<H: LogHandle + Clone> Retained<H> {
             match Log::enter_with(handle.clone(), segment) {
                 Entered::Inside(pin) => pins.push(pin),
                 Entered::Trimmed(trimmed) => return Err(trimmed),
-                Entered::NotYet => unreachable!("what is published has a segment"),
+                Entered::NotYet { earliest } if next < earliest => {
+                    return Err(Trimmed { earliest });
+                }
+                Entered::NotYet { .. } => unreachable!("what is published has a segment"),
             }
             next = Geometry::<H::Value>::first(segment.next());
         }
@@ -82,14 +86,25 @@ impl<H: LogHandle> Retained<H> {
 
     /// The record at `position`, if it is in the range.
     pub fn get(&self, position: Position) -> Option<&H::Value> {
+        let (pin, slot) = self.find(position)?;
+        // SAFETY: the range was cut to what was below the watermark, and retained once it was pinned.
+        Some(unsafe { pin.value(slot) })
+    }
+
+    /// Whether the batch of the record at `position` ends with it, if the record is in the range.
+    pub fn batch(&self, position: Position) -> Option<Batch> {
+        let (pin, slot) = self.find(position)?;
+        Some(pin.state(slot).batch())
+    }
+
+    fn find(&self, position: Position) -> Option<(&SegmentPin<H>, usize)> {
         if !self.positions.contains(&position) {
             return None;
         }
         let place = Geometry::<H::Value>::locate(position);
         let first = self.pins.first()?.segment();
         let pin = self.pins.get((place.segment.get() - first.get()) as usize)?;
-        // SAFETY: the range was cut to what was below the watermark, and retained once it was pinned.
-        Some(unsafe { pin.value(place.slot) })
+        Some((pin, place.slot))
     }
 
     /// The records in order, each with its position.

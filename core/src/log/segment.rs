@@ -42,7 +42,7 @@ pub(crate) struct SlotState(u64);
 
 /// Whether the slot behind a value belongs to the same batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Batch {
+pub enum Batch {
     /// The value is alone, or the last of its batch.
     Ends,
     /// The next slot is of the same batch.

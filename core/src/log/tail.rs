@@ -65,8 +65,9 @@ impl TailWord {
 pub(crate) struct Tail(AtomicU64);
 
 impl Tail {
-    pub(crate) fn new() -> Self {
-        Self(AtomicU64::new(0))
+    /// A tail whose first position is `start`.
+    pub(crate) fn new(start: Position) -> Self {
+        Self(AtomicU64::new(start.get()))
     }
 
     /// Reserves `count` positions for the caller, from the returned word's position on, unless that
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_bits_do_not_touch_the_position() {
-        let tail = Tail::new();
+        let tail = Tail::new(Position::ZERO);
         assert_eq!(tail.reserve(5).position(), Position::ZERO);
         tail.announce_waiter();
         assert!(tail.load().has_waiters());
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_seal_of_an_outdated_tail_fails_and_tells_the_new_one() {
-        let tail = Tail::new();
+        let tail = Tail::new(Position::ZERO);
         let old = tail.load();
         tail.reserve(1);
         let now = tail.try_seal(old).unwrap_err();

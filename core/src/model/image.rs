@@ -133,6 +133,15 @@ impl Image {
         self.encoding().json()
     }
 
+    /// Appends the item as DynamoDB JSON. Unlike [`json`](Self::json) it keeps no encoding that was not there.
+    #[cfg(feature = "serde")]
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        match self.0.encoding.get() {
+            Some(encoding) => out.extend_from_slice(encoding.json()),
+            None => out.extend_from_slice(self.encode().json()),
+        }
+    }
+
     /// The bytes that DynamoDB counts for the item: the sum of its names and values.
     ///
     /// Source: Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats".
@@ -152,6 +161,13 @@ impl Image {
     #[must_use]
     pub fn owners(&self) -> usize {
         Arc::strong_count(&self.0)
+    }
+
+    /// What tells the image from all others that are alive at the same time: for who writes images that are
+    /// shared only once.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 
     /// Whether both are one image.
@@ -250,11 +266,13 @@ impl Image {
     }
 
     fn encoding(&self) -> &Encoding {
-        self.0.encoding.get_or_init(|| {
-            let attributes = self.attributes();
-            let all = attributes.iter().map(|(name, value)| (&**name, value));
-            Box::new(Encoding::of(all, attributes.len(), self.size_bytes()))
-        })
+        self.0.encoding.get_or_init(|| Box::new(self.encode()))
+    }
+
+    fn encode(&self) -> Encoding {
+        let attributes = self.attributes();
+        let all = attributes.iter().map(|(name, value)| (&**name, value));
+        Encoding::of(all, attributes.len(), self.size_bytes())
     }
 
     fn forms_bytes(&self) -> u64 {

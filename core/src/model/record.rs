@@ -81,6 +81,31 @@ impl Record {
         }
     }
 
+    /// The record that an archive holds in these parts; `None` if they are not those of a record of such a stream.
+    pub(crate) fn restored(
+        created_ms: u64,
+        (operation, by_ttl): (OperationType, bool),
+        [new, old, keys]: [Option<Image>; 3],
+        view: StreamViewType,
+        schema: &KeySchema,
+    ) -> Option<Self> {
+        use StreamViewType::{NewAndOldImages, NewImage, OldImage};
+        let has_new =
+            operation != OperationType::Remove && matches!(view, NewImage | NewAndOldImages);
+        let has_old =
+            operation != OperationType::Insert && matches!(view, OldImage | NewAndOldImages);
+        if new.is_some() != has_new
+            || old.is_some() != has_old
+            || by_ttl && operation != OperationType::Remove
+        {
+            return None;
+        }
+        let mut record = Self { created_ms, key_size: 0, operation, by_ttl, new, old, keys };
+        let size = record.key_source()?.size_of_keys(schema).ok()?;
+        record.key_size = u32::try_from(size).ok()?;
+        Some(record)
+    }
+
     /// The bytes that its images took on the heap when they were made. An image that several
     /// records share counts in each. Constant for the life of the record; a few loads.
     pub(crate) fn heap_estimate(&self) -> u64 {
@@ -114,6 +139,11 @@ impl Record {
 
     pub(crate) fn old_image(&self) -> Option<&Image> {
         self.old.as_ref()
+    }
+
+    /// The image of the key attributes alone, if there is one.
+    pub(crate) fn key_image(&self) -> Option<&Image> {
+        self.keys.as_ref()
     }
 
     /// The image to take the key attributes from.

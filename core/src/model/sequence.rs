@@ -87,19 +87,28 @@ impl SequenceNumber {
     /// Hands out the digits from left to right.
     #[inline]
     fn pieces(self, mut piece: impl FnMut(&[u8])) {
-        if self.high > 0 || self.middle >= 1_000_000 {
+        // Sixteen digits in front of sixteen, as far as there are.
+        let (first, rest) = (self.low / SIXTEEN_DIGITS, self.low % SIXTEEN_DIGITS);
+        if self.high > 0 || self.middle >= SIXTEEN_DIGITS / 100 {
             return piece(self.many_digits().as_bytes());
         }
-        let (first, rest) = (self.low / SIXTEEN_DIGITS, self.low % SIXTEEN_DIGITS);
-        let first = eight_digits(self.middle * 100 + first);
-        // All zeros but those of the last five digits: 21 are the fewest there may be.
-        let zeros = (first ^ ZEROS).trailing_zeros() / 8;
-        piece(&first.to_le_bytes()[zeros.min(3) as usize..]);
+        let front = self.middle * 100 + first;
+        let (upper, lower) = (front / EIGHT_DIGITS, front % EIGHT_DIGITS);
+        let lower = eight_digits(lower);
+        if upper == 0 {
+            // All zeros but those of the last five digits: 21 are the fewest there may be.
+            piece(&lower.to_le_bytes()[zeros_in_front(lower).min(3)..]);
+        } else {
+            // The ten thousandth shard, and whatever goes on after a restore.
+            let upper = eight_digits(upper);
+            piece(&upper.to_le_bytes()[zeros_in_front(upper)..]);
+            piece(&lower.to_le_bytes());
+        }
         piece(&eight_digits(rest / EIGHT_DIGITS).to_le_bytes());
         piece(&eight_digits(rest % EIGHT_DIGITS).to_le_bytes());
     }
 
-    /// The digits where there are more than 24: of the ten thousandth shard, and of strangers.
+    /// The digits where there are more than 32: not of this library's numbers.
     #[cold]
     fn many_digits(self) -> String {
         match self {
@@ -118,12 +127,18 @@ const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 /// split in two halves, these in two, and these again, all that are there at once.
 #[inline]
 fn eight_digits(number: u64) -> u64 {
-    let halves = number / 10_000 | (number % 10_000) << 32;
+    let halves = (number / 10_000) | ((number % 10_000) << 32);
     // 10,486 / 2^20 is a hundredth, as far as four digits go; 103 / 2^10 a tenth, as far as two go.
     let hundreds = (halves * 10_486) >> 20 & 0x7f_0000_007f;
     let quarters = hundreds | (halves - 100 * hundreds) << 16;
     let tens = (quarters * 103) >> 10 & 0x000f_000f_000f_000f;
     (tens | (quarters - 10 * tens) << 8) + ZEROS
+}
+
+/// How many of eight digits are zeros that stand in front.
+#[inline]
+fn zeros_in_front(digits: u64) -> usize {
+    ((digits ^ ZEROS).trailing_zeros() / 8) as usize
 }
 
 impl fmt::Display for SequenceNumber {

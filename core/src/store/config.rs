@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Store;
 use crate::error::Error;
 use crate::model::{KeySchema, StreamArn, StreamInfo, StreamViewType};
-use crate::stream::{Clock, Context, Settings, StoreLedger, SystemClock, whole_ms};
+use crate::stream::{Clock, Context, Lineage, Settings, StoreLedger, SystemClock, whole_ms};
 
 /// So many shards a stream may begin with.
 const MAX_SHARDS: usize = 4096;
@@ -18,6 +18,7 @@ const MAX_SHARDS: usize = 4096;
 pub struct StoreBuilder {
     clock: Arc<dyn Clock>,
     iterator_key: Option<[u8; 16]>,
+    lineage: Option<Lineage>,
     incarnation: Option<u64>,
     read_patience: Duration,
     bytes: Option<NonZeroU64>,
@@ -28,6 +29,7 @@ impl StoreBuilder {
         Self {
             clock: Arc::new(SystemClock),
             iterator_key: None,
+            lineage: None,
             incarnation: None,
             read_patience: Duration::from_micros(100),
             bytes: None,
@@ -43,6 +45,17 @@ impl StoreBuilder {
     /// The secret that shard iterators are authenticated with; a random one by default.
     pub fn iterator_key(mut self, key: [u8; 16]) -> Self {
         self.iterator_key = Some(key);
+        self
+    }
+
+    /// The stores that this one's streams are restored from: their shard iterators go on where they name what the
+    /// snapshot holds, and are refused by [`Error::NotInSnapshot`](crate::Error::NotInSnapshot) where they name what
+    /// came after it. Brings its key with it, which is a secret.
+    ///
+    /// The new store must have another [incarnation](StoreBuilder::incarnation) than any of them, as it has by
+    /// default.
+    pub fn restored_from(mut self, lineage: Lineage) -> Self {
+        self.lineage = Some(lineage);
         self
     }
 
@@ -81,9 +94,14 @@ impl StoreBuilder {
     ///
     /// When the operating system has no random bytes to give.
     pub fn build(self) -> Store {
+        let key = || self.iterator_key.unwrap_or_else(random);
+        let lineage = match self.lineage {
+            Some(lineage) => lineage.continued(self.clock.now_ms()),
+            None => Lineage::new(key(), []),
+        };
         Store::with_context(Context {
             clock: self.clock,
-            iterator_key: self.iterator_key.unwrap_or_else(random),
+            lineage,
             incarnation: self.incarnation.unwrap_or_else(|| u64::from_le_bytes(random())),
             read_patience: self.read_patience,
             ledger: self.bytes.map(StoreLedger::new),

@@ -34,6 +34,7 @@ mod wait;
 
 pub use checkpoints::Checkpoints;
 use checkpoints::Entry;
+pub(crate) use checkpoints::created_ms_of;
 pub use gap::Gap;
 use plan::{Lost, Plan, children_of, plan};
 
@@ -207,8 +208,9 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// Only for checkpoints: [`Error::ShardNotFound`] when they are of another stream, and
-    /// [`Error::SequenceNumberOutOfShard`] when one lies behind the end of its shard.
+    /// Only for checkpoints: [`Error::ShardNotFound`] when they are of another stream,
+    /// [`Error::SequenceNumberOutOfShard`] when one lies behind the end of its shard, and
+    /// [`Error::NotInSnapshot`] when one names what came after the snapshot that the stream was restored from.
     ///
     /// # Progress
     ///

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::Clock;
+use super::heritage::Lineage;
 use super::ledger::StoreLedger;
 
 /// The settings of one store, shared by its streams.
 pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
-    /// The secret that shard iterators are authenticated with.
-    pub(crate) iterator_key: [u8; 16],
+    /// The secret that shard iterators are authenticated with, and the stores before this one that did so.
+    pub(crate) lineage: Lineage,
     /// Tells this store from others with the same key: positions mean nothing elsewhere.
     pub(crate) incarnation: u64,
     /// How long a read waits for puts that were in flight when it began.

@@ -8,6 +8,7 @@ use std::sync::{Arc as StdArc, Weak as StdWeak};
 use smallvec::SmallVec;
 
 use super::context::Context;
+use super::heritage::{Generation, Heritage};
 use super::ledger::Ledger;
 use super::retention::Retention;
 use super::routing::HashRange;
@@ -41,6 +42,8 @@ struct Inner {
     context: StdArc<Context>,
     settings: Settings,
     ledger: Ledger,
+    /// Of a stream that was restored.
+    heritage: Option<Box<Heritage>>,
     /// From when on a disabled stream is found no more, in milliseconds since the epoch.
     gone_ms: AtomicU64,
 }
@@ -90,7 +93,7 @@ impl Settings {
 
     /// Whether the bytes of a stream's records are counted: only if somebody wants to bound them.
     #[inline]
-    fn is_charged(self, context: &Context) -> bool {
+    pub(crate) fn is_charged(self, context: &Context) -> bool {
         self.retention.bytes.is_some() || context.ledger.is_some()
     }
 }
@@ -143,21 +146,32 @@ impl Stream {
         // A stream's first shards are as old as it is, also when a host restores it later: then they have the
         // names that they had before.
         let (born_ms, rolling) = (info.created_ms(), settings.rolling(context.clock.now_ms()));
-        let mut topology = Topology::new();
+        let mut topology = Topology::new(Generation::FIRST, 0);
         let born: SmallVec<[Arc<Shard>; 1]> = HashRange::ALL
             .divide(shards)
-            .map(|range| {
-                let birth = topology.birth(born_ms);
+            // The first generation has room for all of them.
+            .map_while(|range| {
+                let birth = topology.birth(born_ms)?;
                 topology.born(birth);
                 let log = Log::with_options(settings.log_options(&context));
-                Arc::new(Shard::new(&info, birth, None, range, rolling, log))
+                Some(Arc::new(Shard::new(&info, birth, None, range, rolling, log)))
             })
             .collect();
         topology.status = StreamStatus::Enabled;
         topology.list(born);
+        Self::of_parts(info, topology, settings, context, None)
+    }
+
+    pub(crate) fn of_parts(
+        info: StreamInfo,
+        topology: Topology,
+        settings: Settings,
+        context: StdArc<Context>,
+        heritage: Option<Box<Heritage>>,
+    ) -> Self {
         let topology = MetadataCell::new(topology);
         let (ledger, gone_ms) = (Ledger::new(), AtomicU64::new(u64::MAX));
-        Self(StdArc::new(Inner { info, topology, context, settings, ledger, gone_ms }))
+        Self(StdArc::new(Inner { info, topology, context, settings, ledger, heritage, gone_ms }))
     }
 
     /// What is the same for all records of the stream.
@@ -366,6 +380,11 @@ impl Stream {
         &self.0.ledger
     }
 
+    /// The stream's lives before this one, if it was restored.
+    pub(crate) fn heritage(&self) -> Option<&Heritage> {
+        self.0.heritage.as_deref()
+    }
+
     pub(crate) fn charged_bytes(&self) -> u64 {
         self.0.ledger.bytes()
     }
@@ -387,9 +406,19 @@ impl Stream {
 
     /// Notes that the stream was disabled at `now_ms`, if that was not noted before.
     pub(crate) fn begin_to_go(&self, now_ms: u64) {
-        let gone_ms = now_ms.saturating_add(self.retention().shown_ms());
+        self.go_at(now_ms.saturating_add(self.retention().shown_ms()));
+    }
+
+    /// Notes when the stream is to be found no more, if no earlier time was noted before.
+    pub(crate) fn go_at(&self, gone_ms: u64) {
         // Relaxed: the first time counts, and orders nothing.
         self.0.gone_ms.fetch_min(gone_ms, Ordering::Relaxed);
+    }
+
+    /// From when on the stream is found no more, if it was disabled.
+    pub(crate) fn gone_ms(&self) -> Option<u64> {
+        // Relaxed: as in `is_gone`.
+        Some(self.0.gone_ms.load(Ordering::Relaxed)).filter(|ms| *ms < u64::MAX)
     }
 
     /// Whether the stream was disabled so long ago that it is not to be found any more.

@@ -177,6 +177,15 @@ impl Stream {
         }
     }
 
+    /// Charges the stream for restored records before `end` of a shard, behind those that were charged before.
+    pub(crate) fn charge_restored(&self, shard: &Shard, end: Position, bytes: u64) {
+        if let (Owed::Mark, Some(store)) = (self.charge(bytes), &self.context().ledger) {
+            let mark = Mark { stream: self.downgrade(), ordinal: shard.ordinal, end };
+            // Nobody seals the log of the marks.
+            let _ = store.marks.append(mark);
+        }
+    }
+
     /// What is due once charged records are stored before `end` in `shard`.
     pub(crate) fn settle(&self, owed: Owed, shard: &Shard, end: Position) {
         if self.retention().bytes.is_some_and(|bound| self.charged_bytes() > bound.get()) {

@@ -16,6 +16,7 @@
 use smallvec::SmallVec;
 
 use super::handle::Stream;
+use super::heritage::Generation;
 use super::routing::HashRange;
 use super::shard::{Children, Shard, ShardId, Successor};
 use super::topology::{End, Listed};
@@ -39,7 +40,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`Error::ShardNotFound`]; [`Error::StreamClosed`] when the stream was disabled.
+    /// [`Error::ShardNotFound`]; [`Error::StreamClosed`] when the stream was disabled;
+    /// [`Error::OutOfShards`] when it has had a million of them since it was made or restored.
     ///
     /// # Progress
     ///
@@ -90,7 +92,8 @@ impl Stream {
     /// Rolls a shard whose time has come.
     #[cold]
     pub(crate) fn roll_due(&self, shard: &Shard) {
-        let children = self.make_children(shard, 1);
+        // Without a shard to go on in, this one goes on.
+        let Ok(children) = self.make_children(shard, 1) else { return };
         shard.log.seal(Successor::Children(children));
         self.show_closed(shard);
     }
@@ -128,7 +131,7 @@ impl Stream {
 
     fn replace(&self, shard: &str, parts: u32) -> Result<Vec<ShardId>, Error> {
         let parent = self.shard(shard)?;
-        let children = self.make_children(&parent, parts);
+        let children = self.make_children(&parent, parts)?;
         parent.log.seal(Successor::Children(children));
         self.show_closed(&parent);
         match parent.log.successor() {
@@ -139,24 +142,36 @@ impl Stream {
         }
     }
 
-    fn make_children(&self, parent: &Shard, parts: u32) -> Children {
+    fn make_children(&self, parent: &Shard, parts: u32) -> Result<Children, Error> {
         let ranges: SmallVec<[HashRange; 2]> = parent.range.divide(parts).collect();
         ranges.into_iter().map(|range| self.make_shard(range, parent.id.clone())).collect()
     }
 
     /// A new shard that goes on from another one, not listed yet.
-    pub(crate) fn make_shard(&self, range: HashRange, parent: ShardId) -> Arc<Shard> {
+    pub(crate) fn make_shard(
+        &self,
+        range: HashRange,
+        parent: ShardId,
+    ) -> Result<Arc<Shard>, Error> {
         let now_ms = self.now_ms();
         let before = self.topology().rcu(|topology| {
             let mut changed = (**topology).clone();
-            changed.born(topology.birth(now_ms));
+            if let Some(birth) = topology.birth(now_ms) {
+                changed.born(birth);
+            }
             Arc::new(changed)
         });
-        let birth = before.birth(now_ms);
+        let birth = before.birth(now_ms).ok_or_else(|| self.out_of_shards())?;
         // By the clock, not by the shard's own time, which runs ahead of a clock that stands still.
         let rolling = self.settings().rolling(now_ms);
         let log = Log::with_options(self.settings().log_options(self.context()));
-        Arc::new(Shard::new(self.info(), birth, Some(parent), range, rolling, log))
+        Ok(Arc::new(Shard::new(self.info(), birth, Some(parent), range, rolling, log)))
+    }
+
+    #[cold]
+    fn out_of_shards(&self) -> Error {
+        let allowed = Generation::ORDINALS - 1;
+        Error::OutOfShards { arn: self.info().arn().as_str().into(), allowed }
     }
 
     /// Lists a sealed shard as closed and its children as open, if nobody has done so yet.
@@ -195,5 +210,46 @@ impl Stream {
 
     pub(crate) fn closed(&self) -> Error {
         Error::StreamClosed { arn: self.info().arn().as_str().into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use super::*;
+    use crate::model::{AttributeValue, Change, Image, KeySchema, StreamViewType};
+    use crate::{Store, StreamConfig};
+
+    #[test]
+    fn a_stream_without_shards_left_goes_on_in_those_that_it_has() {
+        let schema = KeySchema::new("id", None).unwrap();
+        let config = StreamConfig::new("Orders", schema, StreamViewType::NewImage);
+        let config = config.roll_after_records(NonZeroU64::MIN);
+        let stream = Store::new().register_stream(config).unwrap();
+        let last = Generation::ORDINALS - 2;
+        stream.topology().rcu(|topology| {
+            let mut changed = (**topology).clone();
+            changed.skip_to(last);
+            Arc::new(changed)
+        });
+        let put = || {
+            let id = ("id".to_owned(), AttributeValue::N("1".to_owned()));
+            stream.put(Change::insert(Image::new([id].into()))).unwrap().ordinal()
+        };
+        assert_eq!((put(), put(), put()), (Some(0), Some(last), Some(last)));
+        let shard = stream.describe().shards.pop().unwrap().shard_id;
+        let refused = Error::OutOfShards {
+            arn: stream.info().arn().as_str().into(),
+            allowed: Generation::ORDINALS - 1,
+        };
+        assert_eq!(stream.split(shard.as_str()), Err(refused.clone()));
+        assert_eq!(stream.roll(shard.as_str()), Err(refused));
+        assert_eq!(stream.describe().shards.len(), 2);
+        // The next generation is not touched.
+        assert_eq!(
+            Generation::behind(stream.archive().state().next_ordinal),
+            Generation::behind(last)
+        );
     }
 }

@@ -23,6 +23,17 @@ impl HashRange {
     /// All hashes.
     pub const ALL: Self = Self { first: 0, last: u64::MAX };
 
+    /// Whether ranges, in their order, hold every hash exactly once.
+    pub(crate) fn are_all(ranges: &[Self]) -> bool {
+        let mut next = Some(Self::ALL.first);
+        let follow = ranges.iter().all(|range| {
+            let fits = next == Some(range.first);
+            next = range.last.checked_add(1);
+            fits
+        });
+        follow && ranges.last().is_some_and(|range| range.last == Self::ALL.last)
+    }
+
     /// This range in `parts` parts that differ by one hash at the most; fewer parts if there are not
     /// as many hashes.
     pub(crate) fn divide(self, parts: u32) -> impl Iterator<Item = Self> {

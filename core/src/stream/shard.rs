@@ -38,6 +38,11 @@ impl ShardId {
         Self(str::from_utf8(&name).unwrap_or_default().into())
     }
 
+    /// A name that was given before.
+    pub(crate) fn of_name(name: &str) -> Self {
+        Self(name.into())
+    }
+
     /// The name as a text of 37 characters.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -94,7 +99,7 @@ impl Shard {
         log: Log<Record, Successor>,
     ) -> Self {
         let id = ShardId::new(info, ordinal, created_ms);
-        let released = AtomicU64::new(0);
+        let released = AtomicU64::new(log.earliest().get());
         Self { ordinal, id, parent, created_ms, range, released, rolling, log }
     }
 

@@ -14,6 +14,7 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::context::Context;
 use super::handle::Stream;
+use super::heritage::{Life, LostPlace};
 use super::page::{Page, ReadLimits};
 use super::retention::Effort;
 use super::shard::Shard;
@@ -123,8 +124,8 @@ impl Token {
     /// Reads what a store of this context has sealed for a stream.
     fn of_store(token: &str, arn: &str, context: &Context) -> Result<Self, Error> {
         let invalid = |problem| Error::InvalidIterator { problem };
-        let token = Self::open(token, arn, &context.iterator_key).map_err(invalid)?;
-        if token.incarnation == context.incarnation {
+        let token = Self::open(token, arn, &context.lineage.iterator_key()).map_err(invalid)?;
+        if token.incarnation == context.incarnation || context.lineage.knows(token.incarnation) {
             Ok(token)
         } else {
             Err(invalid("it was made by another incarnation of the store"))
@@ -220,7 +221,8 @@ impl Stream {
     ///
     /// [`Error::InvalidIterator`] for a token that this store did not make for this stream;
     /// [`Error::ExpiredIterator`] after 15 minutes; [`Error::ShardNotFound`] when the shard is gone;
-    /// [`Error::Trimmed`] when the next record is.
+    /// [`Error::Trimmed`] when the next record is; [`Error::NotInSnapshot`] when the stream was restored, and what
+    /// the iterator names came after the snapshot.
     ///
     /// # Progress
     ///
@@ -231,7 +233,11 @@ impl Stream {
         if age_ms > ITERATOR_LIFE_MS {
             return Err(Error::ExpiredIterator { age_ms, life_ms: ITERATOR_LIFE_MS });
         }
-        let shard = self.shard_by_ordinal(token.ordinal).ok_or_else(|| Error::ShardNotFound {
+        let shard = self.shard_by_ordinal(token.ordinal);
+        if let Some(life) = self.earlier_life(&token) {
+            self.check_held(&token, life, shard.as_deref())?;
+        }
+        let shard = shard.ok_or_else(|| Error::ShardNotFound {
             arn: self.info().arn().as_str().into(),
             shard: format!("with ordinal {}", token.ordinal).into(),
         })?;
@@ -239,6 +245,42 @@ impl Stream {
             Place::At(position) => self.page(shard, position, limits),
             Place::Horizon => self.page_from_horizon(shard, limits),
         }
+    }
+
+    /// Which earlier life of the stream a token is of, if it is not of the present one: none that the stream
+    /// knows of, or this one.
+    fn earlier_life(&self, token: &Token) -> Option<Option<&Life>> {
+        let life = self.heritage().and_then(|lives| lives.life(token.incarnation));
+        let is_own = token.incarnation == self.context().incarnation;
+        // A store may take a stream back that it had before: then what is old is told by the ordinals.
+        let is_of_present = is_own && life.is_none_or(|life| token.ordinal >= life.resumed_at);
+        (!is_of_present).then_some(life)
+    }
+
+    /// Refuses a token of an earlier life if its place came after the snapshot that ended that life.
+    #[cold]
+    fn check_held(
+        &self,
+        token: &Token,
+        life: Option<&Life>,
+        shard: Option<&Shard>,
+    ) -> Result<(), Error> {
+        let ordinal = token.ordinal;
+        match (life, shard, token.place) {
+            (None, ..) => Err(self.not_in_snapshot(LostPlace::Stream)),
+            (Some(life), ..) if ordinal >= life.next_ordinal => {
+                Err(self.not_in_snapshot(LostPlace::Shard { ordinal }))
+            }
+            (_, Some(shard), Place::At(position)) if position > shard.log.end() => {
+                let end = shard.log.end();
+                Err(self.not_in_snapshot(LostPlace::Position { ordinal, position, end }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn not_in_snapshot(&self, place: LostPlace) -> Error {
+        Error::NotInSnapshot { arn: self.info().arn().as_str().into(), place }
     }
 
     /// A shard of this name, without records that are too old; none that closed so long ago that it is
@@ -280,7 +322,7 @@ impl Stream {
             place,
             issued_ms: self.now_ms(),
         };
-        token.seal(self.info().arn().as_str(), &context.iterator_key)
+        token.seal(self.info().arn().as_str(), &context.lineage.iterator_key())
     }
 }
 

@@ -6,6 +6,7 @@
 
 use smallvec::{SmallVec, smallvec};
 
+use super::heritage::Generation;
 use super::routing::{HashRange, key_hash};
 use super::shard::{Children, Shard, ShardId};
 use crate::log::Position;
@@ -38,6 +39,8 @@ pub(crate) struct Topology {
     open: SmallVec<[Arc<Shard>; 1]>,
     /// What the next shard is born with.
     next: Birth,
+    /// Which ordinals shards may be born with.
+    generation: Generation,
     /// When the first of the open shards is to be rolled, in milliseconds since the epoch.
     roll_due_ms: u64,
 }
@@ -50,20 +53,35 @@ pub(crate) struct Birth {
 }
 
 impl Topology {
-    /// A stream without shards.
-    pub(crate) fn new() -> Self {
+    /// A stream without shards, whose first one is born at `first_ms` at the earliest.
+    pub(crate) fn new(generation: Generation, first_ms: u64) -> Self {
         Self {
             status: StreamStatus::Enabling,
             shards: smallvec![],
             open: smallvec![],
-            next: Birth { ordinal: 0, created_ms: 0 },
+            next: Birth { ordinal: generation.first_ordinal(), created_ms: first_ms },
+            generation,
             roll_due_ms: u64::MAX,
         }
     }
 
-    /// What a shard is born with at `now_ms`; it rises even when the clock stands still.
-    pub(crate) fn birth(&self, now_ms: u64) -> Birth {
-        Birth { ordinal: self.next.ordinal, created_ms: now_ms.max(self.next.created_ms) }
+    /// What a shard is born with at `now_ms`; it rises even when the clock stands still. `None` if the
+    /// generation has no shards left.
+    pub(crate) fn birth(&self, now_ms: u64) -> Option<Birth> {
+        let Birth { ordinal, created_ms } = self.next;
+        let birth = Birth { ordinal, created_ms: now_ms.max(created_ms) };
+        self.generation.allows(ordinal).then_some(birth)
+    }
+
+    /// As if so many shards had been born that this one is next.
+    #[cfg(test)]
+    pub(crate) fn skip_to(&mut self, ordinal: u32) {
+        self.next.ordinal = ordinal;
+    }
+
+    /// What no shard has been born with, nor with anything greater.
+    pub(crate) fn next(&self) -> Birth {
+        self.next
     }
 
     /// Notes that a shard was born.
@@ -141,11 +159,7 @@ impl Topology {
 
     /// Whether the open shards' ranges cover every hash exactly once.
     pub(crate) fn covers_all_hashes(&self) -> bool {
-        let mut next = Some(0);
-        self.open.iter().all(|shard| {
-            let fits = next == Some(shard.range.first);
-            next = shard.range.last.checked_add(1);
-            fits
-        }) && self.open.last().is_some_and(|shard| shard.range.last == HashRange::ALL.last)
+        let ranges: SmallVec<[HashRange; 1]> = self.open.iter().map(|shard| shard.range).collect();
+        HashRange::are_all(&ranges)
     }
 }

@@ -171,7 +171,7 @@ fn row(refusal: &Refusal<'_>) -> (&'static str, TextSource, String) {
         R::Core(Error::ExpiredIterator { .. }) => {
             (EXPIRED, Recorded, "Shard iterator has expired".into())
         }
-        R::Core(Error::InvalidIterator { .. }) => {
+        R::Core(Error::InvalidIterator { .. } | Error::NotInSnapshot { .. }) => {
             (VALIDATION, Recorded, "Invalid ShardIterator".into())
         }
         R::Core(Error::InvalidArn { .. }) => (VALIDATION, Recorded, "Invalid StreamArn".into()),

@@ -1,6 +1,7 @@
 //! A client without a network: operations in, JSON out.
 #![allow(dead_code, reason = "each test uses what it needs")]
 
+pub mod files;
 pub mod process;
 
 use std::sync::Arc;

@@ -32,7 +32,7 @@ const MS_DIGITS: usize = 20;
 const TAG_DIGITS: usize = 8;
 
 /// The creation time in a shard's name, in digits; `None` if it is no shard's name.
-pub(super) fn created_ms_of(shard: &str) -> Option<&str> {
+pub(crate) fn created_ms_of(shard: &str) -> Option<&str> {
     let (ms, tag) = shard.strip_prefix(PREFIX)?.split_once('-')?;
     let is_ms = ms.len() == MS_DIGITS && ms.bytes().all(|byte| byte.is_ascii_digit());
     let is_tag = tag.len() == TAG_DIGITS

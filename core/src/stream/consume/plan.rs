@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::handle::Stream;
+use super::super::heritage::LostPlace;
 use super::super::shard::{Shard, ShardId, Successor};
 use super::checkpoints::{Checkpoints, Entry, created_ms_of};
 use super::{ConsumerStart, Gap};
@@ -151,8 +152,13 @@ fn place<'a>(stream: &Stream, family: &'a Family, entry: &Entry) -> Result<Place
     };
     let ordinal = entry.next.ordinal().ok_or_else(unknown)?;
     let at = entry.next.position().unwrap_or(Position::ZERO);
+    let is_earlier = |ordinal| stream.heritage().is_some_and(|lives| lives.is_earlier(ordinal));
     match family.shards.get(&ordinal) {
         Some(shard) if shard.id.as_str() != &*entry.shard => Err(unknown()),
+        Some(shard) if at > shard.log.end() && is_earlier(ordinal) => {
+            let end = shard.log.end();
+            Err(stream.not_in_snapshot(LostPlace::Position { ordinal, position: at, end }))
+        }
         Some(shard) if at > shard.log.end() => Err(Error::SequenceNumberOutOfShard {
             given: entry.next,
             starting: SequenceNumber::starting(ordinal),
@@ -160,6 +166,9 @@ fn place<'a>(stream: &Stream, family: &'a Family, entry: &Entry) -> Result<Place
         Some(shard) => Ok(Place::In(shard, at)),
         None => {
             let id = former(stream, entry, ordinal).ok_or_else(unknown)?;
+            if stream.heritage().is_some_and(|lives| lives.is_lost(ordinal)) {
+                return Err(stream.not_in_snapshot(LostPlace::Shard { ordinal }));
+            }
             Ok(Place::Gone(Gap::of_lost(stream, id, at)))
         }
     }
@@ -169,7 +178,7 @@ fn place<'a>(stream: &Stream, family: &'a Family, entry: &Entry) -> Result<Place
 fn former(stream: &Stream, entry: &Entry, ordinal: u32) -> Option<ShardId> {
     let created_ms = created_ms_of(&entry.shard)?.parse().ok()?;
     let id = ShardId::new(stream.info(), ordinal, created_ms);
-    let was_born = stream.topology().with(|topology| ordinal < topology.birth(0).ordinal);
+    let was_born = stream.topology().with(|topology| ordinal < topology.next().ordinal);
     (was_born && id.as_str() == &*entry.shard).then_some(id)
 }
 
@@ -288,7 +297,7 @@ mod tests {
         let mut consumer = stream.consume(ConsumerStart::TrimHorizon).unwrap();
         let parent = stream.shard_by_ordinal(0).unwrap();
         // Another thread was suspended between sealing the shard and listing what comes after it.
-        let child = stream.make_shard(parent.range, parent.id.clone());
+        let child = stream.make_shard(parent.range, parent.id.clone()).unwrap();
         parent.log.seal(Successor::Children([child].into_iter().collect()));
         assert_eq!(stream.describe().shards.len(), 1);
         assert_eq!(read(&mut consumer), Ok(vec![]));
