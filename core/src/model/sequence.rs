@@ -80,6 +80,7 @@ impl SequenceNumber {
     /// They go from registers to where they stay. Collected on the stack, they would be loaded in larger
     /// pieces than they were stored in; for that a processor first finishes all stores before, and those
     /// of the images in front of them are a third of the time of a page.
+    #[cfg(any(feature = "serde", test))]
     pub(crate) fn write(self, out: &mut Vec<u8>) {
         self.pieces(|digits| out.extend_from_slice(digits));
     }
