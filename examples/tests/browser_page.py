@@ -207,6 +207,21 @@ def another_stream_is_selected(emulator, page, _):
     page.until("a deleted table's stream stays", lambda: "deleted" in page.text("#list"))
 
 
+def who_looks_away_misses_nothing(emulator, page, _):
+    """A page in the background lets go of its connection, of which a browser has few."""
+    page.run("document.addEventListener('visibilitychange', () => { window.hidden = document.hidden; })")
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    emulator.put("Customers", "while nobody looks")
+    page.driver.close()
+    page.driver.switch_to.window(first)
+    page.until("the page is back", lambda: page.run("return window.hidden") is False)
+    page.until("what has happened meanwhile", lambda: page.text("#total") == "2")
+    page.run("document.querySelector('#records [open]').open = false; document.activeElement.blur()")
+    emulator.put("Customers", "while somebody looks")
+    page.until("what happens since", lambda: page.text("#total") == "3" and len(page.all("#records li")) == 3)
+
+
 def it_fits_a_phone(emulator, page, pictures):
     page.resize(400, 850, mobile=True)
     page.until("narrow", lambda: page.run("return innerWidth") == 400)
@@ -292,7 +307,7 @@ def main():
                     an_empty_emulator_says_what_to_do, a_table_and_its_records_appear,
                     a_record_opens_to_what_has_changed, a_shard_is_split_without_a_mouse, what_others_do_is_seen,
                     the_clock_is_turned, a_stream_is_disabled_if_one_is_sure, another_stream_is_selected,
-                    it_fits_a_phone,
+                    who_looks_away_misses_nothing, it_fits_a_phone,
                 ]:
                     test(emulator, page, pictures)
                     is_same(page)

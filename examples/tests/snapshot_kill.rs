@@ -345,6 +345,30 @@ fn snapshots_are_written_in_intervals() {
 }
 
 #[test]
+fn an_import_does_not_undo_what_the_snapshot_holds() {
+    let (file, source) = (fresh("imported"), fresh("import").with_extension("json"));
+    std::fs::write(&source, json!({ "Items": [item("a", 1), item("b", 1)] }).to_string())
+        .expect("written");
+    let [file, source] = [&file, &source].map(|path| path.to_str().expect("UTF-8"));
+    let options =
+        ["--snapshot", file, "--import", source, "--import-table", "things", "--import-key", "pk"];
+    let process = Process::start_with(&options);
+    let mut client = Plain::connect(&process.address).expect("it listens");
+    assert_eq!(client.items("things").len(), 2);
+    drop(process);
+    // Killed at once: the import is in the snapshot all the same.
+    for (v, expected) in [(2, [1, 1]), (3, [2, 1])] {
+        let process = Process::start_with(&options);
+        let mut client = Plain::connect(&process.address).expect("it listens");
+        let mut items = client.items("things");
+        items.sort_by_key(|item| item["pk"]["S"].to_string());
+        assert_eq!(items.iter().map(value).collect::<Vec<_>>(), expected);
+        client.ok("PutItem", json!({ "TableName": "things", "Item": item("a", v) }));
+        post(&process.address, "snapshot", &json!({}));
+    }
+}
+
+#[test]
 fn without_a_file_there_is_nothing_to_write() {
     let process = Process::start();
     assert_eq!(refused(&process.address, "POST", "snapshot", "{}"), (409, "NoSnapshot".to_owned()));
