@@ -23,7 +23,7 @@
 //! | a request's head | [`Limits::head_bytes`], 100 headers | 431 |
 //! | time until a head is there, idle or slow | [`Limits::head_time`] | closed |
 //! | a body | [`Limits::body_bytes`] | 413 |
-//! | time without [`LEAST_BYTES`](limits::LEAST_BYTES) of a body, or of an answer taken | [`Limits::patience`] | 408; closed |
+//! | time without [`LEAST_BYTES`] of a body, or of an answer taken | [`Limits::patience`] | 408; closed |
 //! | bodies and answers above 64 KiB, all together | [`Limits::bytes_in_flight`] | 503 |
 //!
 //! A client that closes its sending half still gets its answer. A panic in a host answers 500, and the
