@@ -150,7 +150,7 @@ proptest! {
         let reader = start.checked_sub(1).map(|last| old.read(Position::new(last), 1));
         prop_assert_eq!(old.trim(Position::new(start)), Position::new(start));
         drop(reader);
-        let young = Log::with_options(options.starting_at(Position::new(start)));
+        let young = Log::with_options(options.starting_at(Position::new(start)).expect("in reach"));
         let (mut old, mut young) = (Side::of(old, start), Side::of(young, start));
         prop_assert_eq!(old.figures(), young.figures());
         let base = start.saturating_sub(500);
@@ -165,7 +165,7 @@ proptest! {
 fn what_lies_before_the_beginning_is_trimmed_for_whoever_asks() {
     for start in [1, 7, 8, 9, 4_095, 4_096, 4_097, 1 << 20, (1 << 20) + 5] {
         let log =
-            Log::<Value, u32>::with_options(LogOptions::new().starting_at(Position::new(start)));
+            Log::<Value, u32>::with_options(LogOptions::new().starting_at(Position::new(start)).expect("in reach"));
         let earliest = Position::new(start);
         for before in [0, start / 2, start - 1].map(Position::new) {
             assert_eq!(log.read(before, 1).unwrap_err().earliest, earliest);
@@ -185,7 +185,7 @@ fn what_lies_before_the_beginning_is_trimmed_for_whoever_asks() {
 fn every_value_is_dropped_once() {
     let value = Arc::new(0);
     for start in [0, 5, 4_095, 4_096, 100_000] {
-        let options = LogOptions::new().starting_at(Position::new(start));
+        let options = LogOptions::new().starting_at(Position::new(start)).expect("in reach");
         let log = Log::<Value, u32>::with_options(options);
         (0..10_000).for_each(|_| assert!(log.append(Arc::clone(&value)).is_ok()));
         log.trim(Position::new(start + 3));

@@ -84,12 +84,15 @@ impl LogOptions {
     /// Lets the log begin at `start`, as one that was appended to and trimmed so far: the next append gets this
     /// position, and those before it say that they are trimmed. For records that come back to their places.
     ///
-    /// A log has 2^50 positions at the least (2^28 with 32 bits); one that begins behind its last cannot be
-    /// appended to, and ends the process like one that has used them up. See [`Log::can_reach`].
+    /// `None` for a start that no log reaches: from 2^60 on. A log of large values reaches less, 2^50 positions at
+    /// the least (2^28 with 32 bits), and ends the process behind them; [`Log::can_reach`] tells.
     #[must_use]
-    pub fn starting_at(mut self, start: Position) -> Self {
-        self.start = start;
-        self
+    pub fn starting_at(mut self, start: Position) -> Option<Self> {
+        // Above are the flags of the tail.
+        (start < Position::new(1 << 60)).then(|| {
+            self.start = start;
+            self
+        })
     }
 }
 
@@ -156,8 +159,8 @@ impl<T, S> Log<T, S> {
     /// As the allocator, which is asked for the memory, and given it back.
     #[must_use]
     pub fn can_reach(end: Position) -> bool {
-        end == Position::ZERO
-            || Directory::<T>::can_hold(Geometry::<T>::locate(end.minus(1)).segment)
+        // The segment behind the end is made ready when the log is sealed there.
+        Directory::<T>::can_hold(Geometry::<T>::locate(end).segment)
     }
 
     /// The position that the next append gets, or, once sealed, the log's end: where a reader begins

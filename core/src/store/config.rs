@@ -97,7 +97,7 @@ impl StoreBuilder {
         let key = || self.iterator_key.unwrap_or_else(random);
         let lineage = match self.lineage {
             Some(lineage) => lineage.continued(self.clock.now_ms()),
-            None => Lineage::new(key(), []),
+            None => Lineage::new(key(), 0, []),
         };
         Store::with_context(Context {
             clock: self.clock,

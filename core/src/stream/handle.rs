@@ -146,10 +146,11 @@ impl Stream {
         // A stream's first shards are as old as it is, also when a host restores it later: then they have the
         // names that they had before.
         let (born_ms, rolling) = (info.created_ms(), settings.rolling(context.clock.now_ms()));
-        let mut topology = Topology::new(Generation::FIRST, 0);
+        let generation = Generation::of_new_streams(context.lineage.restores());
+        let mut topology = Topology::new(generation, 0);
         let born: SmallVec<[Arc<Shard>; 1]> = HashRange::ALL
             .divide(shards)
-            // The first generation has room for all of them.
+            // A generation has room for all of them.
             .map_while(|range| {
                 let birth = topology.birth(born_ms)?;
                 topology.born(birth);

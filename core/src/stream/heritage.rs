@@ -21,8 +21,15 @@ impl Generation {
     /// So many ordinals belong to a generation; the last of them is never used, so that what comes next
     /// belongs to the same one.
     pub const ORDINALS: u32 = 1 << 20;
-    /// The generation of streams that were never restored.
+    /// The generation of streams of a store that was not restored.
     pub const FIRST: Self = Self(0);
+
+    /// The generation of new streams of a store that was restored so often: a stream of the same name, made at the
+    /// same moment by a clock that was set back, may have lived in an earlier one, and is lost.
+    pub(crate) fn of_new_streams(restores: u32) -> Self {
+        let last = u32::MAX / Self::ORDINALS;
+        Self(u16::try_from(restores.min(last)).unwrap_or(u16::MAX))
+    }
 
     /// The first generation none of whose ordinals comes before `next_ordinal`; `None` if there is none left.
     #[must_use]
@@ -123,6 +130,7 @@ impl fmt::Display for LostPlace {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Lineage {
     key: [u8; 16],
+    restores: u32,
     incarnations: Vec<Incarnation>,
 }
 
@@ -137,10 +145,21 @@ pub struct Incarnation {
 }
 
 impl Lineage {
-    /// A lineage from its parts, the oldest store first.
+    /// A lineage from its parts, the oldest store first. `restores` counts the stores before, those too that
+    /// nobody needs to know any more.
     #[must_use]
-    pub fn new(key: [u8; 16], incarnations: impl IntoIterator<Item = Incarnation>) -> Self {
-        Self { key, incarnations: incarnations.into_iter().collect() }
+    pub fn new(
+        key: [u8; 16],
+        restores: u32,
+        incarnations: impl IntoIterator<Item = Incarnation>,
+    ) -> Self {
+        Self { key, restores, incarnations: incarnations.into_iter().collect() }
+    }
+
+    /// How many stores there were before the one that has this lineage.
+    #[must_use]
+    pub fn restores(&self) -> u32 {
+        self.restores
     }
 
     /// The secret that shard iterators are authenticated with.
@@ -167,7 +186,8 @@ impl Lineage {
     pub(crate) fn with(&self, number: u64, now_ms: u64) -> Self {
         let is_needed = |one: &&Incarnation| now_ms.saturating_sub(one.last_ms) <= ITERATOR_LIFE_MS;
         let former = self.incarnations.iter().filter(is_needed).copied();
-        Self::new(self.key, former.chain([Incarnation { number, last_ms: now_ms }]))
+        let all = former.chain([Incarnation { number, last_ms: now_ms }]);
+        Self::new(self.key, self.restores.saturating_add(1), all)
     }
 
     pub(crate) fn knows(&self, number: u64) -> bool {
@@ -210,7 +230,7 @@ mod tests {
     #[test]
     fn stores_are_forgotten_when_their_iterators_have_expired() {
         let old = Incarnation { number: 1, last_ms: 1_000 };
-        let lineage = Lineage::new([7; 16], [old]).continued(5_000);
+        let lineage = Lineage::new([7; 16], 1, [old]).continued(5_000);
         assert_eq!(lineage.incarnations()[0].last_ms, 5_000);
         let next = lineage.with(2, 5_000 + ITERATOR_LIFE_MS);
         assert!(next.knows(1) && next.knows(2) && !next.knows(3));

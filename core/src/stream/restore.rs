@@ -107,9 +107,12 @@ impl Rebuild {
         }
         let ShardState { first, end, hash_range, .. } = state;
         let is_empty = first == end;
-        if first > end || !is_empty && !Log::<Record, Successor>::can_reach(end) {
+        let options = LogOptions::new().starting_at(first);
+        // A shard without records is sealed too, and that takes place in its directory.
+        let can_reach = first <= end && Log::<Record, Successor>::can_reach(end);
+        let Some(options) = options.filter(|_| can_reach) else {
             return Err(Fault::InvalidPositions { ordinal, first, end });
-        }
+        };
         if hash_range.first > hash_range.last {
             return Err(Fault::InvalidRange { ordinal });
         }
@@ -117,7 +120,7 @@ impl Rebuild {
             return Err(Fault::ForgottenWithRecords { ordinal });
         }
         let parent = self.parent(&state)?;
-        let log = Log::with_options(LogOptions::new().starting_at(first));
+        let log = Log::with_options(options);
         let birth = Birth { ordinal, created_ms: state.created_ms };
         // It takes no records any more, so it is never rolled.
         let rolling = Rolling { at_ms: u64::MAX, behind: u64::MAX };

@@ -117,8 +117,8 @@ fn a_stranger_is_refused_as_before() {
     let lineage = store.lineage();
     let own = lineage.incarnations().last().unwrap().number;
     for stranger in [
-        Lineage::new([1; 16], lineage.incarnations().iter().copied()),
-        Lineage::new(lineage.iterator_key(), [Incarnation { number: own ^ 1, last_ms: 0 }]),
+        Lineage::new([1; 16], 1, lineage.incarnations().iter().copied()),
+        Lineage::new(lineage.iterator_key(), 1, [Incarnation { number: own ^ 1, last_ms: 0 }]),
     ] {
         let next = builder(&clock).restored_from(stranger).build();
         restore(&stream.archive(), &next).unwrap();

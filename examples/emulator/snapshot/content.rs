@@ -22,6 +22,8 @@ pub(super) struct Meta {
     pub(super) is_manual: bool,
     /// The secret of the shard iterators.
     key: [u8; 16],
+    /// How often a store was restored before.
+    restores: u32,
     incarnations: Vec<(u64, u64)>,
 }
 
@@ -32,13 +34,14 @@ impl Meta {
             now_ms,
             is_manual,
             key: lineage.iterator_key(),
+            restores: lineage.restores(),
             incarnations: incarnations.collect(),
         }
     }
 
     pub(super) fn lineage(&self) -> Lineage {
         let incarnation = |&(number, last_ms): &(u64, u64)| Incarnation { number, last_ms };
-        Lineage::new(self.key, self.incarnations.iter().map(incarnation))
+        Lineage::new(self.key, self.restores, self.incarnations.iter().map(incarnation))
     }
 }
 
