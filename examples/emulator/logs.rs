@@ -1,5 +1,7 @@
 //! What the emulator says while it runs: to standard error, for people or for programs.
 
+use std::io::IsTerminal;
+
 use clap::ValueEnum;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
@@ -38,7 +40,9 @@ pub(crate) fn read_filter(text: &str) -> Result<Targets, String> {
 
 /// From here on what is said is shown, panics too.
 pub(crate) fn begin(format: LogFormat, filter: Targets) {
-    let layer = fmt::layer().with_writer(std::io::stderr);
+    // Colours are for eyes: in a file they are noise.
+    let colours = std::io::stderr().is_terminal();
+    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     let layer = match format {
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
