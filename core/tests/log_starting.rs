@@ -164,8 +164,9 @@ proptest! {
 #[test]
 fn what_lies_before_the_beginning_is_trimmed_for_whoever_asks() {
     for start in [1, 7, 8, 9, 4_095, 4_096, 4_097, 1 << 20, (1 << 20) + 5] {
-        let log =
-            Log::<Value, u32>::with_options(LogOptions::new().starting_at(Position::new(start)).expect("in reach"));
+        let log = Log::<Value, u32>::with_options(
+            LogOptions::new().starting_at(Position::new(start)).expect("in reach"),
+        );
         let earliest = Position::new(start);
         for before in [0, start / 2, start - 1].map(Position::new) {
             assert_eq!(log.read(before, 1).unwrap_err().earliest, earliest);
@@ -201,5 +202,9 @@ fn a_log_that_no_memory_would_hold_is_known_before() {
     assert!(can_reach(0) && can_reach(1) && can_reach(1 << 30));
     for end in [1 << 55, 1 << 61, 1 << 62, u64::MAX] {
         assert!(!can_reach(end), "{end}");
+    }
+    // Where the tail has its flags, no log begins.
+    for start in [1 << 60, 1 << 62, 1 << 63, u64::MAX] {
+        assert!(LogOptions::new().starting_at(Position::new(start)).is_none(), "{start}");
     }
 }

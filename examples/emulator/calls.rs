@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::error::ApiError;
 use crate::metrics::{AllReads, count_delivery};
 use crate::service::{Call, Failure, Limits, Refusal, TableHost};
+use crate::snapshot::SnapshotLock;
 use crate::tables::Tables;
 use crate::tokens::Tokens;
 use crate::visible::Receipts;
@@ -103,6 +104,8 @@ pub struct Emulator {
     pub(crate) turning: Mutex<()>,
     /// Held while a snapshot is taken and written.
     pub(crate) writing_snapshot: Mutex<()>,
+    /// Held for its sake alone: nobody else uses the file meanwhile.
+    pub(crate) snapshot_lock: Option<SnapshotLock>,
     /// Of transactions.
     pub(crate) tokens: Tokens,
     /// Of pages that are open in browsers.
@@ -135,6 +138,7 @@ impl Emulator {
             tables: Tables::new(),
             turning: Mutex::new(()),
             writing_snapshot: Mutex::new(()),
+            snapshot_lock: None,
             tokens: Tokens::default(),
             watch: Watch::new(),
             api: streams,

@@ -25,6 +25,8 @@ pub const CONTROL_PATH: &str = "/_streams/api/";
 pub(crate) enum Refusal {
     /// The body is no JSON, or not what this request takes.
     BadRequest(String),
+    /// A page of another origin asks.
+    ForeignPage(String),
     /// Nothing lies at this path.
     NoSuchPath(String),
     /// Something lies there, but not for this method.
@@ -63,6 +65,11 @@ impl From<Refusal> for Failure {
                     "nothing lies at {path}: {CONTROL_PATH} has clock, streams, records, events, \
                      roll, split, disable and snapshot"
                 ),
+            ),
+            Refusal::ForeignPage(origin) => (
+                403,
+                "ForeignPage",
+                format!("pages of this server may ask here, and programs; not those of {origin}"),
             ),
             Refusal::WrongMethod(allowed) => {
                 (405, "WrongMethod", format!("this path takes {allowed}"))
@@ -162,7 +169,8 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// A status, and a JSON body `{"code", "message"}`: 400 `BadRequest` or `TooFar`, 404 `NoSuchPath`,
+    /// A status, and a JSON body `{"code", "message"}`: 400 `BadRequest` or `TooFar`, 403 `ForeignPage` (a browser
+    /// asks for a page of another origin), 404 `NoSuchPath`,
     /// `StreamNotFound` or `ShardNotFound`, 405 `WrongMethod`, 409 `SystemClock`, `StreamClosed` or `NoSnapshot`
     /// (the emulator was started without a file for it), 410 `Trimmed`, 500 `SnapshotFailed`, 503 `TooManyPages`.
     ///
@@ -263,7 +271,7 @@ impl Emulator {
 }
 
 /// Runs what takes long without holding up the tasks of the thread, if there are any.
-fn off_the_runtime<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn off_the_runtime<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
         _ => work(),

@@ -82,10 +82,14 @@ impl fmt::Display for ImportError {
         f.write_str(": ")?;
         match &self.problem {
             Problem::Read(error) => error.fmt(f),
-            Problem::Text(error) => error.fmt(f),
+            Problem::Text(error) => write!(f, "it is no DynamoDB JSON: {error}"),
             Problem::NothingInFolder => f.write_str("the folder has no .json and no .json.gz"),
             Problem::NoKey(table) => {
-                write!(f, "there is no table {table} yet; name its key attributes to have it made")
+                write!(
+                    f,
+                    "there is no table {table} yet; name its key attributes (--import-key) to have it made, \
+                     or another table (--import-table)"
+                )
             }
             Problem::KeyLength(length) => {
                 write!(f, "a table has 1 or 2 key attributes, not {length}")

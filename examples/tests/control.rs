@@ -300,3 +300,28 @@ async fn a_manual_clock_tells_every_time_there_is() {
         (400, "TooFar".to_owned())
     );
 }
+
+#[test]
+fn pages_of_other_origins_may_not_ask() {
+    use std::io::{Read, Write};
+    let server = Process::start();
+    let ask = |origin: &str| {
+        let mut stream = std::net::TcpStream::connect(&server.address).expect("it listens");
+        let request = format!(
+            "POST /_streams/api/clock HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\nConnection: \
+             close\r\nContent-Length: 16\r\n\r\n{{\"advanceMs\": 0}}",
+            server.address
+        );
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("UTF-8");
+        answer
+    };
+    for foreign in ["http://evil.example", "null", "https://localhost", "http://"] {
+        let answer = ask(foreign);
+        assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("ForeignPage"), "{answer}");
+        assert!(!answer.contains("access-control-allow-origin"), "{answer}");
+    }
+    // Its own page may; what it asks for is refused for another reason.
+    assert!(ask(&format!("http://{}", server.address)).contains("SystemClock"));
+}

@@ -144,7 +144,7 @@ fn what_cannot_be_imported_is_named_with_its_place() {
     assert!(refused(good, &["a", "b", "c"]).contains("1 or 2 key attributes, not 3"));
     assert!(refused(good, &["name"]).contains("no key attribute name of type S, N or B"));
     let cut = refused(&format!("{good}\n{}", &good[..15]), &["id"]);
-    assert!(cut.starts_with(", after 1 items: EOF while parsing"), "{cut}");
+    assert!(cut.starts_with(", after 1 items: it is no DynamoDB JSON: EOF while parsing"), "{cut}");
     let odd = refused(&format!("{good}\n{{\"Item\":{{\"id\":{{\"N\":\"1\"}}}}}}"), &["id"]);
     assert!(odd.starts_with(", after 1 items: ") && odd.contains("Type mismatch"), "{odd}");
     assert!(refused("{\"Keys\":{}}", &["id"]).contains("neither `Item`"));

@@ -3,7 +3,7 @@
 mod common;
 
 use std::num::NonZeroU64;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::files::fresh;
@@ -145,6 +145,13 @@ fn tables(client: &Client) -> Vec<Value> {
     seen
 }
 
+/// The same snapshot for another emulator, while the first one still has its own.
+fn copied(path: &Path) -> PathBuf {
+    let copy = path.with_extension("copy");
+    std::fs::copy(path, &copy).expect("copied");
+    copy
+}
+
 #[test]
 fn everything_comes_back() {
     let path = fresh("everything");
@@ -155,7 +162,7 @@ fn everything_comes_back() {
     furnish(&before);
     let report = before.0.write_snapshot().expect("it is written");
     assert_eq!(report.bytes, std::fs::metadata(&path).expect("a file").len());
-    let after = start(&path, NOW_MS).expect("it is whole");
+    let after = start(&copied(&path), NOW_MS).expect("it is whole");
 
     assert_eq!(tables(&before), tables(&after));
     assert_eq!(before.0.store().now_ms(), after.0.store().now_ms(), "the clock goes on");
@@ -208,7 +215,10 @@ fn everything_comes_back() {
     assert_eq!(last["userIdentity"]["Type"], "Service");
     let again = after.0.write_snapshot().expect("it is written");
     assert_eq!(again.records, report.records + 1);
-    assert!(start(&path, NOW_MS).is_ok());
+    let copy = path.with_extension("copy");
+    assert!(matches!(start(&copy, NOW_MS), Err(SnapshotFault::InUse { .. })));
+    drop(after);
+    assert!(start(&copy, NOW_MS).is_ok());
 }
 
 #[test]
@@ -224,7 +234,7 @@ fn images_are_shared_after_a_restore_as_they_were_before() {
     // Ten images: each is new in one record and old in the next, and the last is the item too.
     let report = before.0.write_snapshot().expect("it is written");
     assert!((1_000_000..1_010_000).contains(&report.bytes), "{}", report.bytes);
-    let after = start(&path, NOW_MS).expect("it is whole");
+    let after = start(&copied(&path), NOW_MS).expect("it is whole");
     let again = after.0.write_snapshot().expect("it is written");
     assert!((1_000_000..1_010_000).contains(&again.bytes), "{}", again.bytes);
 }
@@ -344,7 +354,7 @@ fn a_snapshot_needs_a_file_and_a_folder_for_it() {
     assert_eq!(refused.status, 409);
     assert!(matches!(client.0.write_snapshot(), Err(SnapshotFault::NotConfigured)));
     let path = fresh("folder").join("missing");
-    assert!(matches!(start(&path, NOW_MS), Err(SnapshotFault::Io { doing: "create", .. })));
+    assert!(matches!(start(&path, NOW_MS), Err(SnapshotFault::Io { doing: "open", .. })));
     let path = fresh("control");
     let client = start(&path, NOW_MS).expect("nothing is there");
     let refused =

@@ -373,3 +373,26 @@ fn without_a_file_there_is_nothing_to_write() {
     let process = Process::start();
     assert_eq!(refused(&process.address, "POST", "snapshot", "{}"), (409, "NoSnapshot".to_owned()));
 }
+
+#[test]
+fn a_second_emulator_with_the_same_file_is_refused_until_the_first_has_ended() {
+    let file = fresh("second.snapshot");
+    let (first, mut client) = start(&file);
+    create(&mut client);
+    let second = || {
+        let name = file.to_str().expect("UTF-8");
+        Command::new(env!("CARGO_BIN_EXE_emulator"))
+            .args(["--port", "0", "--snapshot", name])
+            .output()
+            .expect("it runs")
+    };
+    let output = second();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("another emulator goes on from it"), "{said}");
+    drop(client);
+    drop(first);
+    // Killed, and so no longer in its way.
+    let (_next, mut client) = start(&file);
+    client.ok("ListTables", json!({}));
+}

@@ -153,6 +153,15 @@ fn records_that_are_missing_or_too_many() {
         let expected = Fault::InvalidPositions { ordinal: 0, first: at(3), end: at(far) };
         assert_eq!(fault(|it| it.shards[0].0.end = at(far)), expected);
     }
+    // A shard without records has a place, too.
+    for far in [1 << 55, 1 << 60, 1 << 62, (1 << 62) + 5, 1 << 63, u64::MAX] {
+        let expected = Fault::InvalidPositions { ordinal: 0, first: at(far), end: at(far) };
+        let empty = |it: &mut Parts| {
+            it.shards[0].1.clear();
+            (it.shards[0].0.first, it.shards[0].0.end) = (at(far), at(far));
+        };
+        assert_eq!(fault(empty), expected);
+    }
     assert_eq!(
         fault(|it| it.shards[0].0.fate = Fate::Forgotten),
         Fault::ForgottenWithRecords { ordinal: 0 }

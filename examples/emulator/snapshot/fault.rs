@@ -19,6 +19,11 @@ pub enum SnapshotFault {
         /// What it says.
         error: io::Error,
     },
+    /// Another emulator has it, and may still write to it.
+    InUse {
+        /// The file that says so.
+        lock: PathBuf,
+    },
     /// The file does not begin as snapshots do.
     NotASnapshot,
     /// The snapshot was written by another version.
@@ -83,6 +88,11 @@ impl fmt::Display for SnapshotFault {
             Self::Io { doing, path, error } => {
                 write!(f, "cannot {doing} {}: {error}", path.display())
             }
+            Self::InUse { lock } => write!(
+                f,
+                "another emulator goes on from it and may still write to it: {} is locked",
+                lock.display()
+            ),
             Self::NotASnapshot => f.write_str("it is not a snapshot of this emulator"),
             Self::UnknownVersion { found, known } => {
                 write!(f, "it is of version {found}; this emulator reads version {known}")

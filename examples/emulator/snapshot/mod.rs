@@ -4,18 +4,23 @@
 //! the former one only when it is whole and on the disk. What is read back ([`read`]) is checked frame by frame and
 //! as a whole ([`frame`]); whatever is wrong with it has a name ([`fault`]), and then nothing of it is used.
 //!
-//! An emulator that was restored writes a snapshot before it takes the first request. So no two processes are
-//! ever restored from one snapshot and then use the same sequence numbers for different records.
+//! An emulator that was restored writes a snapshot before it takes the first request, and has the file for itself
+//! until it ends ([`lock`]). So no two processes are ever restored from one snapshot and then use the same
+//! sequence numbers for different records.
+//!
+//! Each start takes one of the 4,096 generations that a stream has; then it is refused by name.
 //!
 //! Not in it: the tokens of transactions ([`tokens`](crate::tokens)), by which one that is sent again is known.
 //!
 //! [`capture`]: self::capture
+//! [`lock`]: self::lock
 //! [`write`]: self::write
 
 mod capture;
 mod content;
 mod fault;
 mod frame;
+mod lock;
 mod read;
 mod write;
 
@@ -26,6 +31,7 @@ pub use fault::SnapshotFault;
 
 use crate::calls::{Config, Emulator};
 use capture::{Afterwards, Capture};
+pub(crate) use lock::SnapshotLock;
 
 /// A snapshot that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +61,15 @@ impl Emulator {
         let Some(path) = config.snapshot.clone() else {
             return Ok(Self::new(config));
         };
+        let lock = SnapshotLock::of(&path)?;
         let is_there = path.try_exists().map_err(|error| SnapshotFault::Io {
             doing: "look for",
             path: path.clone(),
             error,
         })?;
-        let emulator = if is_there { read::read_file(&path, config)? } else { Self::new(config) };
+        let mut emulator =
+            if is_there { read::read_file(&path, config)? } else { Self::new(config) };
+        emulator.snapshot_lock = Some(lock);
         emulator.write_snapshot()?;
         Ok(emulator)
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::handle::Stream;
-use super::super::heritage::LostPlace;
+use super::super::heritage::{Generation, LostPlace};
 use super::super::shard::{Shard, ShardId, Successor};
 use super::checkpoints::{Checkpoints, Entry, created_ms_of};
 use super::{ConsumerStart, Gap};
@@ -164,6 +164,7 @@ fn place<'a>(stream: &Stream, family: &'a Family, entry: &Entry) -> Result<Place
             starting: SequenceNumber::starting(ordinal),
         }),
         Some(shard) => Ok(Place::In(shard, at)),
+        None if is_of_namesake(stream, ordinal) => Err(stream.not_in_snapshot(LostPlace::Stream)),
         None => {
             let id = former(stream, entry, ordinal).ok_or_else(unknown)?;
             if stream.heritage().is_some_and(|lives| lives.is_lost(ordinal)) {
@@ -172,6 +173,13 @@ fn place<'a>(stream: &Stream, family: &'a Family, entry: &Entry) -> Result<Place
             Ok(Place::Gone(Gap::of_lost(stream, id, at)))
         }
     }
+}
+
+/// Whether only a stream of the same name can have had a shard of this ordinal: one that was lost by a restore, before
+/// this one was made.
+fn is_of_namesake(stream: &Stream, ordinal: u32) -> bool {
+    let first = Generation::of_new_streams(stream.context().lineage.restores()).first_ordinal();
+    stream.heritage().is_none() && ordinal < first
 }
 
 /// The name of a shard that the stream once had: its parts must fit one another and the stream.
