@@ -31,7 +31,7 @@
 //! returned reads the counter later in its modification order.
 //!
 //! **No hole.** The watermark is raised only to positions that a scan has reached through ready slots
-//! from an older watermark (induction from 0). It is raised by a maximum, so it never falls.
+//! from an older watermark (induction from the log's first position). It is raised by a maximum, so it never falls.
 //!
 //! **Reading below the watermark is safe.** The scan acquires each state (which the writer released
 //! after the value) and then releases the watermark; whoever acquires the watermark has every value

@@ -26,7 +26,7 @@ use crate::sync::SMALL;
 pub struct Position(u64);
 
 impl Position {
-    /// The first position of every log.
+    /// The first position of every log that does not say otherwise (`LogOptions::starting_at`).
     pub const ZERO: Self = Self(0);
 
     /// The position with the given number.
