@@ -47,8 +47,8 @@
 //! What is promised, and for whom it is checked (loom models in `loom-tests`, stress tests in
 //! `core/tests`):
 //!
-//! - **Order**: each append gets one position; positions are dense from 0, or from where a restored log begins; if append A returned before B
-//!   was called, A's is smaller.
+//! - **Order**: each append gets one position; positions are dense from 0, or from where a restored log
+//!   begins; if append A returned before B was called, A's is smaller.
 //! - **Immutable**: a position always yields the same record, or says that it was trimmed.
 //! - **Prefix-closed**: every position of a snapshot is readable or explicitly trimmed; there are no
 //!   holes.
