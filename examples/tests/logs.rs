@@ -2,36 +2,12 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
+use common::process::Process;
 use serde_json::Value;
-
-struct Emulator(Child);
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(options: &[&str]) -> (Emulator, String, BufReader<impl Read>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_emulator"))
-        .args(["--port", "0"])
-        .args(options)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the emulator starts");
-    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut line = String::new();
-    output.read_line(&mut line).expect("a line");
-    let (_, address) = line.trim().split_once("http://").expect("its address");
-    let said = BufReader::new(child.stderr.take().expect("a pipe"));
-    (Emulator(child), address.to_owned(), said)
-}
 
 fn call(address: &str, operation: &str, body: &str) {
     let mut stream = TcpStream::connect(address).expect("it listens");
@@ -47,9 +23,9 @@ fn call(address: &str, operation: &str, body: &str) {
 #[test]
 fn programs_get_one_object_per_line_with_what_happened() {
     let options = ["--log-format", "json", "--log", "debug"];
-    let (_emulator, address, said) = start(&options);
+    let (emulator, said) = Process::start_listening(&options);
     let table = common::table("things", &[("pk", "S", "HASH")], None).to_string();
-    call(&address, "CreateTable", &table);
+    call(&emulator.address, "CreateTable", &table);
     let mut lines = said.lines().map(|line| {
         let line = line.expect("UTF-8");
         serde_json::from_str::<Value>(&line).unwrap_or_else(|_| panic!("no JSON: {line}"))

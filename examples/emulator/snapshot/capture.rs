@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::MutexGuard;
 use serde_json::{Value, json};
-use streamcore::store::LIST_LIMIT;
 use streamcore::stream::Archive;
 
 use super::content::{LatestFrame, Meta, TableFrame};
@@ -40,10 +39,7 @@ pub(super) enum Afterwards {
 }
 
 impl Capture {
-    pub(super) fn of(
-        emulator: &Emulator,
-        afterwards: Afterwards,
-    ) -> Result<Self, streamcore::Error> {
+    pub(super) fn of(emulator: &Emulator, afterwards: Afterwards) -> Self {
         let turning = emulator.turning.lock();
         let making = emulator.tables.hold();
         let tables = emulator.tables.all();
@@ -70,25 +66,12 @@ impl Capture {
             let frozen = own.iter().map(|items| items.frozen()).collect();
             captured.push((frame(table, settings, done_s), frozen));
         }
-        let streams = archives(emulator);
+        let streams = emulator.streams().iter().map(|stream| stream.archive()).collect();
         let pause = began.elapsed();
         if afterwards == Afterwards::KeptOut {
             std::mem::forget((locked, settings, making, turning));
         }
-        Ok(Self { meta, tables: captured, streams: streams?, pause })
-    }
-}
-
-fn archives(emulator: &Emulator) -> Result<Vec<Archive>, streamcore::Error> {
-    let mut archives = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = emulator.store.list_streams(None, after.as_deref(), LIST_LIMIT)?;
-        archives.extend(page.streams.iter().map(|stream| stream.archive()));
-        after = page.streams.last().map(|last| last.info().arn().to_string());
-        if !page.more {
-            return Ok(archives);
-        }
+        Self { meta, tables: captured, streams, pause }
     }
 }
 

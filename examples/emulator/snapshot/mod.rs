@@ -118,11 +118,7 @@ impl Emulator {
         // One at a time: the later one is the one that stays.
         let _writing = self.writing_snapshot.lock();
         let began = Instant::now();
-        let capture = Capture::of(self, afterwards).map_err(|error| SnapshotFault::Io {
-            doing: "list the streams for",
-            path: path.to_owned(),
-            error: std::io::Error::other(error),
-        })?;
+        let capture = Capture::of(self, afterwards);
         let pause_us = capture.pause.as_micros() as u64;
         let (counts, bytes) = write::write_file(path, capture)?;
         let ms = began.elapsed().as_millis() as u64;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use streamcore::Stream;
 use streamcore::log::Position;
-use streamcore::store::LIST_LIMIT;
 use streamcore::stream::{ShardCursor, ShardId, StreamDescription};
 
 use super::tree::Tree;
@@ -343,16 +342,7 @@ fn newest_tables(emulator: &Emulator) -> (Vec<Arc<Table>>, usize) {
 
 /// The streams that are shown, and how many there are. The one with the tree is always among them.
 fn newest_streams(emulator: &Emulator, shown: Option<&str>) -> (Vec<Stream>, usize) {
-    let mut streams = Vec::new();
-    let mut after: Option<String> = None;
-    // Refused is only a limit or an ARN that are no such thing.
-    while let Ok(page) = emulator.store.list_streams(None, after.as_deref(), LIST_LIMIT) {
-        after = page.streams.last().map(|last| last.info().arn().to_string());
-        streams.extend(page.streams);
-        if !page.more {
-            break;
-        }
-    }
+    let mut streams = emulator.streams();
     let count = streams.len();
     let is_shown = |stream: &Stream| shown == Some(stream.info().arn().as_str());
     streams

@@ -1,7 +1,7 @@
 //! The emulator as a process of its own.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
 /// The emulator, on a port that was free. It ends when this is dropped.
 pub struct Process {
@@ -19,9 +19,20 @@ impl Process {
 
     /// Starts it with options.
     pub fn start_with(options: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_emulator"))
+        Self::of(Command::new(env!("CARGO_BIN_EXE_emulator")).args(options))
+    }
+
+    /// Starts it with options, and listens to what it says on standard error.
+    pub fn start_listening(options: &[&str]) -> (Self, BufReader<ChildStderr>) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_emulator"));
+        let mut process = Self::of(command.args(options).stderr(Stdio::piped()));
+        let said = process.child.stderr.take().expect("a pipe");
+        (process, BufReader::new(said))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child = command
             .args(["--port", "0"])
-            .args(options)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the emulator starts");
