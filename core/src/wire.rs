@@ -4,6 +4,8 @@
 //! HTTP server, or none. Items are JSON already when they get here: see [`Image`](crate::model::Image).
 
 mod api;
+mod blocks;
+mod body;
 mod errors;
 mod observe;
 mod rate;
@@ -12,6 +14,7 @@ mod request;
 mod response;
 
 pub use api::StreamsApi;
+pub use body::{Body, Part};
 pub use errors::{TextSource, WireError};
 pub use observe::Delivery;
 pub use rate::RateLimits;

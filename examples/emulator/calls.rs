@@ -43,6 +43,8 @@ pub struct Config {
     pub roll_after: Option<Duration>,
     /// How often the Streams API may be called; not limited by default.
     pub rate_limits: RateLimits,
+    /// So many bytes of encoded records are kept for further readers: 256 MiB.
+    pub cache_bytes: u64,
     /// The file of the snapshot that [`Emulator::start`] goes on from and [`Emulator::write_snapshot`] writes; `None`:
     /// nothing is written.
     pub snapshot: Option<PathBuf>,
@@ -66,6 +68,7 @@ impl Default for Config {
             retain_bytes: None,
             roll_after: None,
             rate_limits: RateLimits::none(),
+            cache_bytes: 256 << 20,
             snapshot: None,
             maintain_every: Duration::from_secs(60),
             limits: Limits::default(),
@@ -131,6 +134,7 @@ impl Emulator {
         let counted = Arc::clone(&reads);
         let streams = StreamsApi::new(store.clone())
             .rate_limits(config.rate_limits)
+            .cache_bytes(config.cache_bytes)
             .observe(move |delivery| count_delivery(&counted, delivery));
         Self {
             config,

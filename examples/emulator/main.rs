@@ -64,6 +64,10 @@ struct Arguments {
     /// second for each shard.
     #[arg(long)]
     rate_limits: bool,
+    /// Keep so many bytes of records as they were encoded for an answer of GetRecords, for all who read the same
+    /// records; 0 keeps none.
+    #[arg(long, value_name = "BYTES", default_value_t = Config::default().cache_bytes)]
+    cache_bytes: u64,
     /// Go on from the snapshot in this file, and write one there: at the start, on SIGTERM and Ctrl-C, and whenever it
     /// is asked for: POST /_streams/api/snapshot. It holds everything, and the secret of the shard iterators.
     #[arg(long, value_name = "FILE")]
@@ -130,6 +134,7 @@ impl From<Arguments> for Config {
             retain_bytes: arguments.retain_bytes,
             roll_after: arguments.roll_hours.map(of_hours),
             rate_limits,
+            cache_bytes: arguments.cache_bytes,
             snapshot: arguments.snapshot,
             ..Self::default()
         }

@@ -44,10 +44,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
-use hyper::body::Body;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response};
-use streamcore::wire::StreamsApi;
+use streamcore::wire::{Body, StreamsApi};
 use tokio::task::coop::consume_budget;
 
 pub use answer::{AnswerBody, plain, random, stream};
@@ -94,7 +93,7 @@ impl<H: TableHost> DynamoDb<H> {
 impl<H, B> tower_service::Service<Request<B>> for DynamoDb<H>
 where
     H: TableHost,
-    B: Body + Send + 'static,
+    B: hyper::body::Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -121,7 +120,7 @@ pub async fn caught(handler: impl Future<Output = Answer>) -> Result<Answer, Inf
 impl<H: TableHost> Endpoint<H> {
     async fn answer<B>(&self, request: Request<B>) -> Answer
     where
-        B: Body,
+        B: hyper::body::Body,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         match *request.method() {
@@ -146,14 +145,14 @@ impl<H: TableHost> Endpoint<H> {
             Err(refusal) => return answer::failure(refusal),
         };
         let answered = if let Some(operation) = target.strip_prefix(STREAMS) {
-            self.streams.handle(operation, body.bytes()).map_err(Failure::from)
+            self.streams.answer(operation, body.bytes()).map_err(Failure::from)
         } else if let Some(operation) = target.strip_prefix(TABLES) {
             let authority = &*authority(&parts.headers);
-            self.host.call(Call { operation, body: body.bytes(), authority }).await
+            self.host.call(Call { operation, body: body.bytes(), authority }).await.map(Body::from)
         } else {
             Err(Refusal::NoOperation(target.to_owned()).into())
         };
-        match answered.map(|json| self.gate.answer(json)) {
+        match answered.map(|body| self.gate.answer(body)) {
             Ok(Ok(body)) => answer::json(body),
             Ok(Err(busy)) => answer::failure(busy),
             Err(failure) => answer::failure(failure),

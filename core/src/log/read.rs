@@ -377,6 +377,13 @@ pub struct ChunkIter<'a, H: LogHandle> {
     left: usize,
 }
 
+// Not derived: a handle need not be `Clone` for that.
+impl<H: LogHandle> Clone for ChunkIter<'_, H> {
+    fn clone(&self) -> Self {
+        Self { ..*self }
+    }
+}
+
 impl<'a, H: LogHandle> Iterator for ChunkIter<'a, H> {
     type Item = (Position, &'a H::Value);
 

@@ -18,8 +18,8 @@ pub struct Record {
     old: Option<Image>,
     /// The key attributes alone: kept if the host gave them, made if neither image is kept.
     keys: Option<Image>,
-    /// The size of the key attributes, so that nobody who reads the record's size looks for them.
-    key_size: u32,
+    /// The size of the key attributes and the images, so that who reads sizes reads no images.
+    size: u32,
     operation: OperationType,
     by_ttl: bool,
 }
@@ -35,7 +35,8 @@ impl Record {
     /// # Errors
     ///
     /// [`Error::MissingKey`] if an attribute of the key is neither in the key image, if there is
-    /// one, nor else in the new image, nor else in the old one.
+    /// one, nor else in the new image, nor else in the old one. [`Error::InvalidItem`] if the record
+    /// takes over 4 GiB.
     #[inline(always)]
     pub(crate) fn new(
         change: Change,
@@ -46,11 +47,10 @@ impl Record {
         let Some(key_source) = change.key_source() else {
             return Err(Error::MissingKey { attribute: schema.hash().into() });
         };
-        let size = key_source.size_of_keys(schema)?;
-        let key_size = u32::try_from(size).map_err(|_| key_too_large())?;
+        let key_size = key_source.size_of_keys(schema)?;
         let mut record = Self {
             created_ms,
-            key_size,
+            size: 0,
             operation: change.operation,
             by_ttl: change.is_ttl_delete(),
             new: change.new,
@@ -58,20 +58,20 @@ impl Record {
             keys: change.keys,
         };
         if view != StreamViewType::NewAndOldImages {
-            record.keep(view, schema);
+            record.keep(view, schema, key_size);
         }
+        record.size = u32::try_from(record.size_with(key_size)).map_err(|_| too_large())?;
         Ok(record)
     }
 
     /// Lets go of the images that the view type does not ask for. If it asks for none of those that are
     /// there, makes an image of the key attributes, unless the host gave one.
     #[inline(never)]
-    fn keep(&mut self, view: StreamViewType, schema: &KeySchema) {
+    fn keep(&mut self, view: StreamViewType, schema: &KeySchema, key_size: u64) {
         let keeps_new = view == StreamViewType::NewImage && self.new.is_some();
         let keeps_old = view == StreamViewType::OldImage && self.old.is_some();
         if self.keys.is_none() && !keeps_new && !keeps_old {
-            let size = u64::from(self.key_size);
-            self.keys = self.key_source().map(|source| source.keys(schema, size));
+            self.keys = self.key_source().map(|source| source.keys(schema, key_size));
         }
         if !keeps_new {
             self.new = None;
@@ -100,9 +100,9 @@ impl Record {
         {
             return None;
         }
-        let mut record = Self { created_ms, key_size: 0, operation, by_ttl, new, old, keys };
-        let size = record.key_source()?.size_of_keys(schema).ok()?;
-        record.key_size = u32::try_from(size).ok()?;
+        let mut record = Self { created_ms, size: 0, operation, by_ttl, new, old, keys };
+        let key_size = record.key_source()?.size_of_keys(schema).ok()?;
+        record.size = u32::try_from(record.size_with(key_size)).ok()?;
         Some(record)
     }
 
@@ -157,14 +157,20 @@ impl Record {
     }
 
     pub(crate) fn size_bytes(&self) -> u64 {
+        u64::from(self.size)
+    }
+
+    /// The size of a record with such keys and with the images that it holds.
+    #[inline(always)]
+    fn size_with(&self, key_size: u64) -> u64 {
         let images = [&self.new, &self.old].into_iter().flatten();
-        u64::from(self.key_size) + images.map(Image::size_bytes).sum::<u64>()
+        images.fold(key_size, |sum, image| sum.saturating_add(image.size_bytes()))
     }
 }
 
 #[cold]
-fn key_too_large() -> Error {
-    Error::InvalidItem { problem: "its key takes over 4 GiB".into() }
+fn too_large() -> Error {
+    Error::InvalidItem { problem: "its images take over 4 GiB".into() }
 }
 
 #[cfg(test)]

@@ -32,12 +32,7 @@ impl<'a> RecordRef<'a> {
     /// reading of a record shows the same.
     #[must_use]
     pub fn event_id(&self) -> EventId {
-        let (key0, key1) = self.info.event_key();
-        let (high, low) = self.sequence.halves();
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&high.to_le_bytes());
-        bytes[8..].copy_from_slice(&low.to_le_bytes());
-        EventId(SipHasher13::new_with_keys(key0, key1).hash(&bytes).as_u128())
+        EventId::new(self.info, self.sequence)
     }
 
     /// What happened to the item.
@@ -168,6 +163,22 @@ impl<'a> RecordRef<'a> {
 pub struct EventId(u128);
 
 impl EventId {
+    /// The id of the event with this number.
+    pub(crate) fn new(info: &StreamInfo, sequence: SequenceNumber) -> Self {
+        let (key0, key1) = info.event_key();
+        let (high, low) = sequence.halves();
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&high.to_le_bytes());
+        bytes[8..].copy_from_slice(&low.to_le_bytes());
+        Self(SipHasher13::new_with_keys(key0, key1).hash(&bytes).as_u128())
+    }
+
+    /// The number that the digits write.
+    #[cfg(feature = "serde")]
+    pub(crate) fn bits(self) -> u128 {
+        self.0
+    }
+
     /// The digits, on the stack.
     pub(crate) fn digits(self) -> [u8; 32] {
         let mut digits = [[0; 8]; 4];

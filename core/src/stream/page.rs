@@ -9,6 +9,8 @@ use super::retention::Effort;
 use super::shard::{Shard, ShardHandle, ShardId};
 use crate::error::Error;
 use crate::log::{Chunk, Position, Trimmed};
+#[cfg(feature = "serde")]
+use crate::model::EventId;
 use crate::model::{Record, RecordRef};
 use crate::sync::Arc;
 
@@ -184,7 +186,7 @@ impl Reading {
 
 impl Page {
     /// The records in order.
-    pub fn iter(&self) -> impl Iterator<Item = RecordRef<'_>> {
+    pub fn iter(&self) -> impl Iterator<Item = RecordRef<'_>> + Clone {
         let (chunks, records) = match &self.held {
             Held::Segments(chunks) => (&chunks[..], &[][..]),
             Held::Records(records) => (&[][..], &records[..]),
@@ -206,6 +208,17 @@ impl Page {
     /// Whether there is no record.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Where it begins: at the first record, if there is one.
+    pub fn first_position(&self) -> Position {
+        self.first
+    }
+
+    /// The id of the event at a position of the page's shard, which need not be in the page.
+    #[cfg(feature = "serde")]
+    pub(crate) fn event_id(&self, position: Position) -> EventId {
+        EventId::new(self.stream.info(), self.shard.number(position))
     }
 
     /// Where to go on reading: behind the last record, or where this page began if it is empty.

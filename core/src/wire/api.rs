@@ -5,6 +5,8 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::blocks::Cache;
+use super::body::Body;
 use super::errors::{Refusal, WireError};
 use super::observe::{Delivery, Observer};
 use super::rate::{Limiter, RateLimits};
@@ -26,8 +28,6 @@ const DESCRIBE_LIMIT: usize = 100;
 const RECORDS_LIMIT: usize = 1000;
 /// The most bytes of a page, by the records' own sizes: 1 MB.
 const BYTES_LIMIT: u64 = 1 << 20;
-/// What is set aside for what stands around the records of a page: the next iterator, mostly.
-const AROUND_RECORDS: usize = 512;
 
 /// The DynamoDB Streams API over a store. Cheap to clone, and shared by any number of threads.
 ///
@@ -49,6 +49,7 @@ pub struct StreamsApi {
     store: Store,
     limiter: Arc<Limiter>,
     observer: Observer,
+    cache: Option<Arc<Cache>>,
 }
 
 impl StreamsApi {
@@ -56,7 +57,7 @@ impl StreamsApi {
     #[must_use]
     pub fn new(store: Store) -> Self {
         let limiter = Arc::new(Limiter::new(RateLimits::none()));
-        Self { store, limiter, observer: Observer::default() }
+        Self { store, limiter, observer: Observer::default(), cache: None }
     }
 
     /// The same API with these rate limits, by the store's clock. What was called before is forgotten; clones
@@ -73,6 +74,22 @@ impl StreamsApi {
         Self { observer: Observer::new(told), ..self }
     }
 
+    /// The same API, which keeps records as they were encoded for an answer of GetRecords, and shares them with
+    /// further answers that show the same records: up to so many bytes of them, 0 for none. Clones
+    /// that are made from now on share them too. What does not fit is encoded from the images again.
+    ///
+    /// It is for streams with several readers, or that are read again: who reads once, and alone, gets nothing for the memory.
+    #[must_use]
+    pub fn cache_bytes(self, bytes: u64) -> Self {
+        Self { cache: Cache::new(bytes).map(Arc::new), ..self }
+    }
+
+    /// What is kept now of encoded records, in bytes: see [`cache_bytes`](Self::cache_bytes).
+    #[must_use]
+    pub fn cached_bytes(&self) -> u64 {
+        self.cache.as_ref().map_or(0, |cache| cache.held_bytes())
+    }
+
     /// Carries out an operation, one of `ListStreams`, `DescribeStream`, `GetShardIterator` and
     /// `GetRecords`: takes the body of its request and gives that of its response, both JSON.
     ///
@@ -85,6 +102,16 @@ impl StreamsApi {
     /// As the store's methods: GetRecords never holds up a writer and waits for puts in flight no
     /// longer than the store's read patience.
     pub fn handle(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, WireError> {
+        Ok(self.answer(operation, body)?.into_vec())
+    }
+
+    /// As [`handle`](Self::handle), for servers that can send several buffers at once: records that were encoded before
+    /// are shared, not copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle`](Self::handle).
+    pub fn answer(&self, operation: &str, body: &[u8]) -> Result<Body, WireError> {
         let carry_out = match operation {
             "ListStreams" => Self::list_streams,
             "DescribeStream" => Self::describe_stream,
@@ -95,7 +122,7 @@ impl StreamsApi {
         carry_out(self, &Members::parse(body)?)
     }
 
-    fn list_streams(&self, request: &Members) -> Result<Vec<u8>, WireError> {
+    fn list_streams(&self, request: &Members) -> Result<Body, WireError> {
         let after = request.text("ExclusiveStartStreamArn")?;
         let limit = request.integer("Limit")?;
         let table = request.text("TableName")?;
@@ -112,10 +139,10 @@ impl StreamsApi {
         }
 
         let list = self.store.list_streams(table, after, limit)?;
-        Ok(response::list_streams(&list, limit))
+        Ok(response::list_streams(&list, limit).into())
     }
 
-    fn describe_stream(&self, request: &Members) -> Result<Vec<u8>, WireError> {
+    fn describe_stream(&self, request: &Members) -> Result<Body, WireError> {
         let arn = request.text("StreamArn")?;
         let after = request.text("ExclusiveStartShardId")?;
         let limit = request.integer("Limit")?;
@@ -147,10 +174,10 @@ impl StreamsApi {
             Some(parent) => stream.describe_children(parent, after, limit),
             None => stream.describe_page(after, limit),
         };
-        Ok(response::describe_stream(&description, more))
+        Ok(response::describe_stream(&description, more).into())
     }
 
-    fn get_shard_iterator(&self, request: &Members) -> Result<Vec<u8>, WireError> {
+    fn get_shard_iterator(&self, request: &Members) -> Result<Body, WireError> {
         let arn = request.text("StreamArn")?;
         let shard = request.text("ShardId")?;
         let kind = request.text("ShardIteratorType")?;
@@ -171,10 +198,10 @@ impl StreamsApi {
         let start = iterator_start(kind.unwrap_or_default(), number)?;
 
         let iterator = self.stream(arn)?.iterator(shard, start)?;
-        Ok(response::get_shard_iterator(&iterator))
+        Ok(response::get_shard_iterator(&iterator).into())
     }
 
-    fn get_records(&self, request: &Members) -> Result<Vec<u8>, WireError> {
+    fn get_records(&self, request: &Members) -> Result<Body, WireError> {
         let iterator = request.text("ShardIterator")?;
         let limit = request.integer("Limit")?;
 
@@ -190,26 +217,21 @@ impl StreamsApi {
         let limits = ReadLimits { records: limit, bytes: BYTES_LIMIT };
         let page = self.store.read_iterator(iterator, limits)?;
         self.limiter.get_records(&page)?;
-        // Room for all: to make more means to copy what is there. Asking each image for its length also has
-        // the processor fetch it, many at once, ahead of the copying.
-        let bytes: usize = page.iter().map(|record| Splicer::bytes_of(&record)).sum();
-        let mut body = Vec::with_capacity(bytes + AROUND_RECORDS);
-        body.extend_from_slice(b"{\"Records\":[");
-        let mut splicer = Splicer::new();
-        for (number, record) in page.iter().enumerate() {
-            if number > 0 {
-                body.push(b',');
-            }
-            splicer.write(&record, &mut body);
+        let mut body = Body::default();
+        let mut open = b"{\"Records\":[".to_vec();
+        match &self.cache {
+            Some(cache) => cache.write(&page, &mut open, &mut body),
+            None => Splicer::new().write_all(page.iter(), &mut open, |_| {}),
         }
-        body.push(b']');
+        open.push(b']');
         if let Some(next) = page.next_iterator() {
             // An ARN, digits and Base64: nothing in it needs an escape.
-            body.extend_from_slice(b",\"NextShardIterator\":\"");
-            body.extend_from_slice(next.as_bytes());
-            body.push(b'"');
+            open.extend_from_slice(b",\"NextShardIterator\":\"");
+            open.extend_from_slice(next.as_bytes());
+            open.push(b'"');
         }
-        body.push(b'}');
+        open.push(b'}');
+        body.push(open);
         let (stream, records, bytes) = (page.stream(), page.len(), body.len());
         self.observer.tell(Delivery { stream, records, bytes });
         Ok(body)

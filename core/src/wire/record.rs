@@ -102,8 +102,28 @@ impl<'a> Splicer<'a> {
         out.push(b'}');
     }
 
+    /// Appends records with commas between them, and tells for each where it starts.
+    pub(super) fn write_all(
+        &mut self,
+        records: impl Iterator<Item = RecordRef<'a>> + Clone,
+        out: &mut Vec<u8>,
+        mut starts_at: impl FnMut(usize),
+    ) {
+        // Room for all: to make more means to copy what is there. Asking each image for its length also has
+        // the processor fetch it, many at once, ahead of the copying.
+        let bytes: usize = records.clone().map(|record| Self::bytes_of(&record)).sum();
+        out.reserve(bytes + FRAME);
+        for (number, record) in records.enumerate() {
+            if number > 0 {
+                out.push(b',');
+            }
+            starts_at(out.len());
+            self.write(&record, out);
+        }
+    }
+
     /// About how many bytes a record takes, and a comma.
-    pub(super) fn bytes_of(record: &RecordRef<'_>) -> usize {
+    fn bytes_of(record: &RecordRef<'_>) -> usize {
         let bytes_of = |image: &Image| image.json().len();
         TYPICAL_FRAME
             + record.new_image().map_or(0, bytes_of)

@@ -3,15 +3,18 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full};
-use hyper::body::{Body, Bytes};
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::Answer;
 use super::host::Failure;
+use super::limits::Counted;
 
 /// The body of an answer: known whole, as a rule, or made while it is sent.
 pub type AnswerBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
@@ -21,9 +24,17 @@ const CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
 const EXPOSED: &str = "x-amzn-requestid, x-amzn-errortype, x-amz-crc32, date";
 
 /// The answer to an operation.
-pub(super) fn json(body: Bytes) -> Answer {
-    let crc32 = crc32fast::hash(&body);
-    let mut response = Response::new(Either::Left(Full::new(body)));
+pub(super) fn json(counted: Counted) -> Answer {
+    let (crc32, bytes) = (counted.body.crc32(), counted.body.len() as u64);
+    let is_whole = counted.body.parts().len() == 1;
+    let mut parts = counted.into_parts();
+    let mut response = Response::new(match parts.next() {
+        Some(whole) if is_whole => Either::Left(Full::new(whole)),
+        first => {
+            let parts = first.into_iter().chain(parts);
+            Either::Right(Parts { parts, left: bytes }.boxed_unsync())
+        }
+    });
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
     headers.insert(CRC32, HeaderValue::from(crc32));
@@ -32,10 +43,38 @@ pub(super) fn json(body: Bytes) -> Answer {
     response
 }
 
+/// A body in several parts, of which so many bytes are left.
+struct Parts<I> {
+    parts: I,
+    left: u64,
+}
+
+impl<I: Iterator<Item = Bytes> + Unpin> Body for Parts<I> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let part = self.parts.next();
+        self.left -= part.as_ref().map_or(0, |part| part.len() as u64);
+        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
 /// A refusal.
 pub(super) fn failure(refused: impl Into<Failure>) -> Answer {
     let refused = refused.into();
-    let mut response = json(refused.body.into());
+    let mut response = json(Counted::small(refused.body.into()));
     let status = StatusCode::from_u16(refused.status);
     *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response

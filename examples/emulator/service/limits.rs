@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::body::Bytes;
+use streamcore::wire::{Body, Part};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::refusal::Refusal;
@@ -151,12 +152,10 @@ impl Gate {
         }
     }
 
-    /// An answer as it is sent: it counts as long as it is not with the client.
-    pub(super) fn answer(&self, json: Vec<u8>) -> Result<Bytes, Refusal> {
-        Ok(match self.room(json.len(), None)? {
-            None => json.into(),
-            Some(room) => Bytes::from_owner(Counted { json, _room: room }),
-        })
+    /// An answer as it is sent: it counts as long as any part of it is not with the client.
+    pub(super) fn answer(&self, body: Body) -> Result<Counted, Refusal> {
+        let room = self.room(body.len(), None)?.map(Arc::new);
+        Ok(Counted { body, room })
     }
 
     #[cold]
@@ -166,15 +165,35 @@ impl Gate {
     }
 }
 
-/// A large answer, with the room that it takes.
-struct Counted {
-    json: Vec<u8>,
-    _room: Room,
+/// An answer, with the room that it takes if it is large.
+pub(super) struct Counted {
+    pub(super) body: Body,
+    room: Option<Arc<Room>>,
 }
 
-impl AsRef<[u8]> for Counted {
+impl Counted {
+    /// An answer that takes no room.
+    pub(super) fn small(body: Body) -> Self {
+        Self { body, room: None }
+    }
+
+    /// Its parts; the room is given back when the last of them is dropped.
+    pub(super) fn into_parts(self) -> impl Iterator<Item = Bytes> {
+        let Self { body, room } = self;
+        let held = move |part| Bytes::from_owner(Held { part, _room: room.clone() });
+        body.into_parts().into_iter().map(held)
+    }
+}
+
+/// A part on its way to the client.
+struct Held {
+    part: Part,
+    _room: Option<Arc<Room>>,
+}
+
+impl AsRef<[u8]> for Held {
     fn as_ref(&self) -> &[u8] {
-        &self.json
+        self.part.as_ref()
     }
 }
 
@@ -199,13 +218,12 @@ mod tests {
     #[test]
     fn large_answers_count_until_they_are_dropped_and_small_ones_do_not() {
         let gate = gate(3 * UNIT_BYTES);
-        let _small = gate.answer(vec![0; SMALL_BYTES]).expect("not counted");
+        let _small = gate.answer(vec![0; SMALL_BYTES].into()).expect("not counted");
         assert_eq!(gate.bytes_in_flight(), 0);
-        let large = gate.answer(vec![0; SMALL_BYTES + 1]).expect("there is room");
-        let slice = large.slice(..10);
-        drop(large);
+        let large = gate.answer(vec![0; SMALL_BYTES + 1].into()).expect("there is room");
+        let slice = large.into_parts().next().expect("a part").slice(..10);
         assert_eq!(gate.bytes_in_flight(), 2 * UNIT_BYTES);
-        assert!(matches!(gate.answer(vec![0; 2 * UNIT_BYTES]), Err(Refusal::Busy(_))));
+        assert!(matches!(gate.answer(vec![0; 2 * UNIT_BYTES].into()), Err(Refusal::Busy(_))));
         drop(slice);
         assert_eq!((gate.bytes_in_flight(), gate.turned_away()), (0, 1));
     }
