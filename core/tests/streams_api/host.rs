@@ -40,8 +40,11 @@ pub fn host_of(
 }
 
 pub fn config(table: &str) -> StreamConfig {
+    config_of(table, StreamViewType::NewAndOldImages)
+}
+
+pub fn config_of(table: &str, view: StreamViewType) -> StreamConfig {
     let schema = KeySchema::new("pk", None).unwrap();
-    let view = StreamViewType::NewAndOldImages;
     StreamConfig::new(table, schema, view).created_ms(CREATED_MS)
 }
 

@@ -5,6 +5,7 @@
 
 #![cfg(feature = "serde")]
 
+mod cache;
 mod describing;
 mod formats;
 mod host;

@@ -1,0 +1,203 @@
+//! Records that are encoded once: answers are the same bytes with a cache and without, whoever reads what first.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use serde_json::json;
+use streamcore::model::{AttributeValue, Attributes, Change, Image, StreamViewType};
+use streamcore::wire::{Body, StreamsApi};
+
+use crate::host::*;
+
+const ROOMY: u64 = 64 << 20;
+
+/// An item that takes at least so many bytes of JSON.
+fn large(n: usize, bytes: usize) -> Image {
+    let filler = AttributeValue::S("x\"".repeat(bytes / 3));
+    let number = AttributeValue::N(n.to_string());
+    Image::new(Attributes::from([("pk".to_owned(), number), ("filler".to_owned(), filler)]))
+}
+
+fn answer(api: &StreamsApi, iterator: &str, limit: usize) -> Body {
+    let request = json!({ "ShardIterator": iterator, "Limit": limit });
+    api.answer("GetRecords", request.to_string().as_bytes()).unwrap()
+}
+
+/// A page without what comes behind its records, and the next iterator. The CRC is checked on the way.
+fn page(api: &StreamsApi, iterator: &str, limit: usize) -> (String, Option<String>) {
+    let body = answer(api, iterator, limit);
+    let (crc32, len) = (body.crc32(), body.len());
+    let text = body.into_vec();
+    assert_eq!((crc32, len), (crc32fast::hash(&text), text.len()));
+    let text = String::from_utf8(text).unwrap();
+    let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let next = parsed["NextShardIterator"].as_str().map(str::to_owned);
+    let end = text.rfind("],\"NextShardIterator\"").unwrap_or(text.len() - 2);
+    (text[..end].to_owned(), next)
+}
+
+/// The parts of a page that lie where a part of another one lies.
+fn shared(page: &Body, other: &Body) -> usize {
+    let addresses: BTreeSet<_> = other.parts().iter().map(|part| part.as_ref().as_ptr()).collect();
+    page.parts().iter().filter(|part| addresses.contains(&part.as_ref().as_ptr())).count()
+}
+
+#[test]
+fn a_record_reads_the_same_with_a_cache_and_without() {
+    let views = [StreamViewType::KeysOnly, StreamViewType::NewAndOldImages];
+    for (view, shards) in views.into_iter().zip([1, 2]) {
+        let host = host_of(|store| store, |stream| stream.shards(shards));
+        let other = host.store.register_stream(config_of("Others", view)).unwrap();
+        for n in 0..1_234 {
+            host.clock.advance_ms(if n % 300 == 0 { 700 } else { 1 });
+            let change = Change::modify(item(n), large(n, n % 50));
+            host.stream
+                .put(if n % 7 == 0 { Change::remove(item(n)).by_ttl() } else { change })
+                .unwrap();
+            other.put(Change::insert(item(n))).unwrap();
+        }
+        // The third has so little room that it forgets nearly everything at once.
+        let caches = [ROOMY, ROOMY, 1 << 20].map(|bytes| host.api.clone().cache_bytes(bytes));
+        let arns = [ARN.to_owned(), arn_of("Others")];
+        for (number, &limit) in [1000, 37, 100, 99, 1000, 250, 101, 1000].iter().enumerate() {
+            for (arn, stream) in arns.iter().zip([&host.stream, &other]) {
+                for shard in stream.describe().shards {
+                    let start = json!({
+                        "StreamArn": arn, "ShardId": shard.shard_id.as_str(),
+                        "ShardIteratorType": "TRIM_HORIZON",
+                    });
+                    let start = host.call("GetShardIterator", start).unwrap();
+                    let mut iterator = start["ShardIterator"].as_str().unwrap().to_owned();
+                    loop {
+                        let (expected, next) = page(&host.api, &iterator, limit);
+                        for api in caches.iter().skip(number % 2) {
+                            assert_eq!(page(api, &iterator, limit).0, expected);
+                        }
+                        if expected.ends_with('[') {
+                            break;
+                        }
+                        iterator = next.unwrap();
+                    }
+                }
+            }
+        }
+        for (cache, allowed) in caches.iter().zip([ROOMY, ROOMY, 1 << 20]) {
+            assert!((1..=allowed).contains(&cache.cached_bytes()), "{}", cache.cached_bytes());
+        }
+    }
+}
+
+#[test]
+fn who_reads_the_same_records_gets_the_same_memory() {
+    let host = host();
+    host.put(1_050);
+    let api = host.api.clone().cache_bytes(ROOMY);
+    let start = host.of_type("TRIM_HORIZON");
+    let first = answer(&api, &start, 1000);
+    assert_eq!(first.parts().len(), 1 + 10 + 9 + 1, "ten blocks, and what stands around them");
+    let again = answer(&api.clone(), &start, 1000);
+    assert_eq!(shared(&again, &first), 10);
+    // A page that begins elsewhere shares the blocks that it has whole, and takes slices of the others.
+    let behind = host.numbered(&host.shard(), "AFTER_SEQUENCE_NUMBER", &number(0, 250)).unwrap();
+    let moved = answer(&api, &behind, 500);
+    assert_eq!(shared(&moved, &first), 4 + 1, "its last block is the first half of one");
+    assert_eq!(moved.parts().len(), 1 + 6 + 5 + 1);
+    // Nothing is shared without a cache, and one part is all there is.
+    assert_eq!(answer(&host.api, &start, 1000).parts().len(), 1);
+}
+
+#[test]
+fn what_is_cached_stays_below_what_is_allowed() {
+    let host = host();
+    let allowed = 4 << 20;
+    let api = host.api.clone().cache_bytes(allowed);
+    for n in 0..20_000 {
+        host.stream.put(Change::insert(large(n, 900))).unwrap();
+    }
+    let (mut iterator, mut most) = (host.of_type("TRIM_HORIZON"), 0);
+    for _ in 0..20 {
+        iterator = page(&api, &iterator, 1000).1.unwrap();
+        assert!(api.cached_bytes() <= allowed, "{}", api.cached_bytes());
+        most = most.max(api.cached_bytes());
+    }
+    assert!(most > allowed * 3 / 4, "it is made use of: {most}");
+    for bytes in [0, 1, 1000] {
+        let none = host.api.clone().cache_bytes(bytes);
+        page(&none, &host.of_type("TRIM_HORIZON"), 1000);
+        assert_eq!(none.cached_bytes(), 0);
+    }
+}
+
+#[test]
+fn who_goes_round_more_than_fits_still_finds_some() {
+    let host = host();
+    for n in 0..10_000 {
+        host.stream.put(Change::insert(large(n, 600))).unwrap();
+    }
+    // Half of it fits.
+    let api = host.api.clone().cache_bytes(6 << 20);
+    let (mut last, mut found) = (Vec::new(), 0);
+    for round in 0..4 {
+        let mut iterator = host.of_type("TRIM_HORIZON");
+        let mut pages = Vec::new();
+        for _ in 0..10 {
+            let body = answer(&api, &iterator, 1000);
+            let text: serde_json::Value = serde_json::from_slice(&body_bytes(&body)).unwrap();
+            iterator = text["NextShardIterator"].as_str().unwrap().to_owned();
+            pages.push(body);
+        }
+        if round > 0 {
+            found +=
+                pages.iter().zip(&last).map(|(now, before)| shared(now, before)).sum::<usize>();
+        }
+        last = pages;
+    }
+    assert!(found > 30, "of 300 blocks, {found} were found again");
+}
+
+fn body_bytes(body: &Body) -> Vec<u8> {
+    body.parts().iter().flat_map(|part| part.as_ref()).copied().collect()
+}
+
+#[test]
+fn records_that_are_gone_are_gone_although_they_were_cached() {
+    let host = host();
+    host.put(1_000);
+    let api = host.api.clone().cache_bytes(ROOMY);
+    let start = host.numbered(&host.shard(), "AT_SEQUENCE_NUMBER", &number(0, 1)).unwrap();
+    page(&api, &start, 1000);
+    host.trim(&host.shard(), 500);
+    let request = json!({ "ShardIterator": start, "Limit": 1000 });
+    let refused = api.answer("GetRecords", request.to_string().as_bytes()).unwrap_err();
+    assert_eq!(refused.name, "TrimmedDataAccessException");
+    let rest = page(&api, &host.of_type("TRIM_HORIZON"), 1000).0;
+    assert_eq!(rest, page(&host.api, &host.of_type("TRIM_HORIZON"), 1000).0);
+}
+
+#[test]
+fn readers_that_race_for_little_room_read_what_was_written() {
+    let host = host();
+    for n in 0..4_000 {
+        host.stream.put(Change::insert(large(n, n % 400))).unwrap();
+    }
+    let allowed = 300 << 10;
+    let api = host.api.clone().cache_bytes(allowed);
+    let starts: Vec<_> = (0..4u64)
+        .map(|n| {
+            host.numbered(&host.shard(), "AT_SEQUENCE_NUMBER", &number(0, 1 + 450 * n)).unwrap()
+        })
+        .collect();
+    let expected: Vec<_> = starts.iter().map(|start| page(&host.api, start, 700).0).collect();
+    thread::scope(|scope| {
+        for offset in 0..4 {
+            let (api, starts, expected) = (&api, &starts, &expected);
+            scope.spawn(move || {
+                for round in 0..200 {
+                    let at = (round + offset) % starts.len();
+                    assert_eq!(page(api, &starts[at], 700).0, expected[at]);
+                }
+            });
+        }
+    });
+    assert!(api.cached_bytes() <= allowed, "{}", api.cached_bytes());
+}
