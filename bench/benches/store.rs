@@ -4,8 +4,8 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use streamcore::log::Position;
-use streamcore::model::{KeySchema, StreamViewType};
-use streamcore::stream::ReadLimits;
+use streamcore::model::{KeySchema, SequenceNumber, StreamViewType};
+use streamcore::stream::{IteratorStart, ReadLimits};
 use streamcore::{Store, StreamConfig, wire};
 use streamcore_bench::{change, item, stream};
 
@@ -91,8 +91,30 @@ fn wire_encoding(c: &mut Criterion) {
     });
     let read = unread();
     encode(&read, &mut out);
-    group.bench_function("1,000, second reader", |b| b.iter(|| encode(&read, &mut out)));
+    group.bench_function("1,000, images encoded before", |b| b.iter(|| encode(&read, &mut out)));
+    let (store, request) = stored_page();
+    let api = wire::StreamsApi::new(store).cache_bytes(8 << 20);
+    let answer = || api.handle("GetRecords", request.as_bytes()).expect("nobody trims").len();
+    answer();
+    group.bench_function("1,000, second reader", |b| b.iter(answer));
     group.finish();
+}
+
+/// A store with a page of records, and the request that reads it.
+fn stored_page() -> (Store, String) {
+    let store = Store::new();
+    let schema = KeySchema::new("customer", Some("order")).expect("two different names");
+    let config = StreamConfig::new("Orders", schema, StreamViewType::NewAndOldImages);
+    let stream = store.register_stream(config).expect("a well-formed name");
+    let images: Vec<_> = (0..=1_000).map(item).collect();
+    for pair in images.windows(2) {
+        let pair = [pair[0].clone(), pair[1].clone()];
+        stream.put(change(&pair)).expect("nobody disables the stream");
+    }
+    let shard = stream.describe().shards[0].shard_id.to_string();
+    let start = SequenceNumber::new(0, Position::ZERO);
+    let iterator = stream.iterator(&shard, IteratorStart::AtSequenceNumber(start));
+    (store, format!(r#"{{"ShardIterator":"{}"}}"#, iterator.expect("the record is there")))
 }
 
 fn register(c: &mut Criterion) {

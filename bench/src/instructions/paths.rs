@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::num::NonZeroU64;
 
 use streamcore::log::{Log, LogOptions, Next, Position};
-use streamcore::model::{Image, KeySchema, StreamViewType};
-use streamcore::stream::ReadLimits;
+use streamcore::model::{Image, KeySchema, SequenceNumber, StreamViewType};
+use streamcore::stream::{IteratorStart, ReadLimits};
 use streamcore::{Store, Stream, StreamConfig, wire};
 use streamcore_bench::{change, item};
 
@@ -40,7 +40,8 @@ pub const PATHS: &[Path] = &[
     path("Stream::put, many retained", 1 << 13, 1, |steps| put_by_stream(steps, MANY)),
     path("get_records(1000), few retained", 16, 1000, |steps| get_records(steps, FEW)),
     path("get_records(1000), many retained", 16, 1000, |steps| get_records(steps, MANY)),
-    path("wire, a record encoded before", 8, 1000, splice),
+    path("wire, a record of images encoded before", 8, 1000, splice),
+    path("wire, a record encoded before", 64, 1000, share),
 ];
 
 /// Appends in one step: few enough instructions that the step's own would be seen.
@@ -120,18 +121,22 @@ fn snapshot(steps: u64) {
     });
 }
 
-fn orders(retain: u64) -> (Stream, String) {
+fn orders_in(store: &Store, retain: u64) -> (Stream, String) {
     let schema = KeySchema::new("customer", Some("order")).expect("two different names");
     let config = StreamConfig::new("Orders", schema, StreamViewType::NewAndOldImages);
     let config = config.retain_last(NonZeroU64::MIN.saturating_add(retain - 1));
-    let stream = Store::new().register_stream(config).expect("a well-formed name");
+    let stream = store.register_stream(config).expect("a well-formed name");
     let shard = stream.describe().shards[0].shard_id.to_string();
     (stream, shard)
 }
 
 /// A stream in its steady state: full, and giving up as much as comes.
 fn full(retain: u64) -> (Stream, String, [Image; 2]) {
-    let (stream, shard) = orders(retain);
+    full_in(&Store::new(), retain)
+}
+
+fn full_in(store: &Store, retain: u64) -> (Stream, String, [Image; 2]) {
+    let (stream, shard) = orders_in(store, retain);
     let images = [item(1), item(1)];
     let mut writer = stream.writer();
     let enough = retain + retain / 4 + 8_192;
@@ -162,6 +167,26 @@ fn get_records(steps: u64, retain: u64) {
         sum += page.iter().map(|record| record.created_ms()).sum::<u64>();
     });
     assert!(sum > 0);
+}
+
+/// An answer of records that were encoded for another one, as a server sends it: in parts.
+fn share(steps: u64) {
+    let store = Store::new();
+    let (stream, shard, _) = full_in(&store, FEW);
+    let api = wire::StreamsApi::new(store).cache_bytes(8 << 20);
+    // The first page that begins with a block, as pages do that are read one after the other.
+    let from = stream.snapshot(&shard).expect("the shard is there").start().get();
+    let from = SequenceNumber::new(0, Position::new(from.next_multiple_of(100)));
+    let iterator = stream.iterator(&shard, IteratorStart::AtSequenceNumber(from));
+    let request = format!(r#"{{"ShardIterator":"{}"}}"#, iterator.expect("nobody trims"));
+    let mut bytes = 0;
+    let mut answer = || {
+        let body = api.answer("GetRecords", request.as_bytes()).expect("nobody trims");
+        bytes = std::hint::black_box(body.crc32()).min(1) as usize * body.len();
+    };
+    answer();
+    hot_path(steps, &mut answer);
+    assert!(bytes > 1000 * 991);
 }
 
 fn splice(steps: u64) {

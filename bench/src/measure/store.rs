@@ -4,8 +4,8 @@
 use std::num::NonZeroU64;
 
 use streamcore::log::Position;
-use streamcore::model::{Change, Image, KeySchema, StreamViewType};
-use streamcore::stream::{Page, ReadLimits, Writer};
+use streamcore::model::{Change, Image, KeySchema, SequenceNumber, StreamViewType};
+use streamcore::stream::{IteratorStart, Page, ReadLimits, Writer};
 use streamcore::{Store, Stream, StreamConfig, wire};
 
 use super::go::{self, Records};
@@ -34,6 +34,9 @@ const GO: &str = "Go's design";
 const GO_PREBUILT: &str = "Go's design, prebuilt";
 
 pub(super) const PAGE: usize = 1000;
+
+/// What may be kept of encoded records: as much as the emulator keeps.
+const CACHE_BYTES: u64 = 256 << 20;
 
 /// What one of [`NAMES`] is; of one in Go, also by which Go, or why it cannot take part.
 pub(crate) fn about((name, about): (&str, &str)) -> String {
@@ -83,12 +86,16 @@ pub(super) fn arns(count: usize) -> Vec<String> {
 }
 
 fn orders(retain: Option<NonZeroU64>) -> (Stream, String) {
+    orders_in(&Store::new(), retain)
+}
+
+fn orders_in(store: &Store, retain: Option<NonZeroU64>) -> (Stream, String) {
     let schema = KeySchema::new("customer", Some("order")).expect("two different names");
     let mut config = StreamConfig::new("Orders", schema, StreamViewType::NewAndOldImages);
     if let Some(count) = retain {
         config = config.retain_last(count);
     }
-    let stream = Store::new().register_stream(config).expect("a well-formed name");
+    let stream = store.register_stream(config).expect("a well-formed name");
     let shard = stream.describe().shards[0].shard_id.to_string();
     (stream, shard)
 }
@@ -108,6 +115,13 @@ pub(super) fn encoded_bytes() -> usize {
     let mut splicer = wire::record::Splicer::new();
     page.iter().for_each(|record| splicer.write(&record, &mut out));
     out.len()
+}
+
+/// The body of a GetRecords request for the page from there on.
+fn request(stream: &Stream, shard: &str, from: u64) -> String {
+    let at = SequenceNumber::new(0, Position::new(from));
+    let iterator = stream.iterator(shard, IteratorStart::AtSequenceNumber(at));
+    format!(r#"{{"ShardIterator":"{}"}}"#, iterator.expect("the record is there"))
 }
 
 fn page(stream: &Stream, shard: &str, from: u64) -> Result<Page, streamcore::Error> {
@@ -173,17 +187,31 @@ fn streamcore(scenario: &Scenario, by_writer: bool) -> Result<Outcome, Refusal> 
                 page.len()
             })
         }
-        Work::WireFirst | Work::WireAgain => {
+        Work::WireFirst => {
             let (stream, shard) = orders(None);
-            let all = wire_records(scenario);
-            let changes = changes(all as usize);
-            changes.iter().for_each(|pair| By::Stream(&stream).put(crate::change(pair)));
+            let all = put_wire_records(scenario, &stream);
             let encode = |number, out: &mut Vec<u8>| {
                 let page = page(&stream, &shard, number % all).expect("nobody trims");
                 out.clear();
                 let mut splicer = wire::record::Splicer::new();
                 page.iter().for_each(|record| splicer.write(&record, out));
                 page.len()
+            };
+            wire_pages(scenario, all, encode)
+        }
+        Work::WireAgain => {
+            let store = Store::new();
+            let (stream, shard) = orders_in(&store, None);
+            let all = put_wire_records(scenario, &stream);
+            let api = wire::StreamsApi::new(store).cache_bytes(CACHE_BYTES);
+            let requests: Vec<_> =
+                (0..all).step_by(PAGE).map(|from| request(&stream, &shard, from)).collect();
+            let encode = |number, out: &mut Vec<u8>| {
+                let request = &requests[number as usize % all as usize / PAGE];
+                let body = api.answer("GetRecords", request.as_bytes()).expect("nobody trims");
+                out.clear();
+                body.parts().iter().for_each(|part| out.extend_from_slice(part.as_ref()));
+                PAGE
             };
             wire_pages(scenario, all, encode)
         }
@@ -213,6 +241,14 @@ impl By<'_> {
 
 fn wrong(put: u64, count: u64) -> Refusal {
     Refusal::Wrong(format!("{put} records were put, and {count} are counted"))
+}
+
+/// Puts what is encoded afterwards; how many.
+fn put_wire_records(scenario: &Scenario, stream: &Stream) -> u64 {
+    let all = wire_records(scenario);
+    let changes = changes(all as usize);
+    changes.iter().for_each(|pair| By::Stream(stream).put(crate::change(pair)));
+    all
 }
 
 /// Records with images of their own: 20,000, unless the scenario is a small one.

@@ -159,7 +159,7 @@ fn who_goes_round_more_than_fits_still_finds_some() {
 fn what_everybody_reads_stays_while_much_is_read_once() {
     let host = host();
     host.put(12_000);
-    let api = host.api.clone().cache_bytes(1 << 20);
+    let api = host.api.clone().cache_bytes(1 << 18);
     let start = host.of_type("TRIM_HORIZON");
     let mut hot = answer(&api, &start, 100);
     let (mut iterator, mut lost) = (page(&api, &start, 100).1.unwrap(), 0);
