@@ -95,11 +95,14 @@ fn request(operation: &str, body: &str, more: &str) -> String {
     )
 }
 
-/// Waits until something is so.
+/// Waits until something is so, and fails if that takes for ever.
 async fn until(what: impl Fn() -> bool) {
-    while !what() {
-        tokio::task::yield_now().await;
-    }
+    let waits = async {
+        while !what() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waits).await.expect("it comes to be so");
 }
 
 const SOON: Duration = Duration::from_millis(200);

@@ -7,8 +7,9 @@ mod control;
 mod plain;
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -379,14 +380,20 @@ fn a_second_emulator_with_the_same_file_is_refused_until_the_first_has_ended() {
     let file = fresh("second.snapshot");
     let (first, mut client) = start(&file);
     create(&mut client);
-    let second = || {
-        let name = file.to_str().expect("UTF-8");
-        Command::new(env!("CARGO_BIN_EXE_emulator"))
-            .args(["--port", "0", "--snapshot", name])
-            .output()
-            .expect("it runs")
-    };
-    let output = second();
+    let mut second = Command::new(env!("CARGO_BIN_EXE_emulator"))
+        .args(["--port", "0", "--snapshot", file.to_str().expect("UTF-8")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut line = String::new();
+    let output = second.stdout.as_mut().expect("a pipe");
+    BufReader::new(output).read_line(&mut line).expect("UTF-8");
+    if !line.is_empty() {
+        second.kill().expect("it can be ended");
+    }
+    let output = second.wait_with_output().expect("it ends");
+    assert_eq!(line, "", "it serves");
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("another emulator goes on from it"), "{said}");
