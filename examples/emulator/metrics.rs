@@ -175,7 +175,7 @@ impl Collector for Server {
     }
 }
 
-/// Figures of the tables, all together.
+/// Figures of the tables and their streams, all together.
 struct Tables(Arc<Emulator>);
 
 impl std::fmt::Debug for Tables {
@@ -195,7 +195,9 @@ impl Collector for Tables {
         write(&mut encoder, "tables", "Tables", &count)?;
         write(&mut encoder, "items", "Items of all tables", &ConstGauge::new(items))?;
         let help = "What the items of all tables take, in bytes, as DynamoDB counts them";
-        write(&mut encoder, "items_bytes", help, &ConstGauge::new(bytes))
+        write(&mut encoder, "items_bytes", help, &ConstGauge::new(bytes))?;
+        let help = "What is kept of records as they were encoded for readers, in bytes";
+        write(&mut encoder, "cached_bytes", help, &ConstGauge::new(self.0.api.cached_bytes()))
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use common::process::Process;
+use common::table;
 use serde_json::{Value, json};
 
 /// Sends a request as it is; returns status, header lines, body.
@@ -74,6 +75,45 @@ fn answers_carry_the_headers_that_sdks_check() {
     assert_eq!(header(&headers, "access-control-allow-origin"), Some("*"));
     let (_, again, _) = send(&server, "DynamoDB_20120810.ListTables", "{}");
     assert_ne!(header(&again, "x-amzn-requestid"), Some(id));
+}
+
+#[test]
+fn records_that_were_read_before_are_the_same_bytes() {
+    let server = Process::start();
+    let ask = |target: &str, body: Value| {
+        let (status, headers, bytes) = send(&server, target, &body.to_string());
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(header(&headers, "x-amz-crc32"), Some(&*crc32fast::hash(&bytes).to_string()));
+        bytes
+    };
+    let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).expect("JSON");
+    let table = table("things", &[("pk", "N", "HASH")], Some("NEW_IMAGE"));
+    let made = read(&ask("DynamoDB_20120810.CreateTable", table));
+    for n in 0..350 {
+        let item = json!({ "pk": { "N": n.to_string() } });
+        ask("DynamoDB_20120810.PutItem", json!({ "TableName": "things", "Item": item }));
+    }
+    let arn = &made["TableDescription"]["LatestStreamArn"];
+    let streams = |operation: &str| format!("DynamoDBStreams_20120810.{operation}");
+    let stream = read(&ask(&streams("DescribeStream"), json!({ "StreamArn": arn })));
+    let start = json!({
+        "StreamArn": arn, "ShardIteratorType": "TRIM_HORIZON",
+        "ShardId": stream["StreamDescription"]["Shards"][0]["ShardId"],
+    });
+    let start = read(&ask(&streams("GetShardIterator"), start));
+    let page = || ask(&streams("GetRecords"), json!({ "ShardIterator": start["ShardIterator"] }));
+    let records = |bytes: &[u8]| read(bytes)["Records"].clone();
+    let first = records(&page());
+    assert_eq!(first.as_array().map(Vec::len), Some(350));
+    // Three hundred of them are parts that the answers share.
+    assert_eq!(records(&page()), first);
+    let (_, _, metrics) = raw(&server, b"GET /_metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let metrics = String::from_utf8(metrics).expect("text");
+    let cached = metrics.lines().find_map(|line| line.strip_prefix("streamcore_cached_bytes "));
+    let cached: u64 = cached.and_then(|bytes| bytes.parse().ok()).expect("a figure");
+    // Blocks of a hundred, and the last fifty are not whole.
+    let whole = first.to_string().len() as u64 * 300 / 350;
+    assert!((whole * 9 / 10..whole * 11 / 10).contains(&cached), "{cached} of {whole}");
 }
 
 #[test]
