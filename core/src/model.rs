@@ -7,6 +7,7 @@ mod image;
 mod info;
 #[cfg(feature = "serde")]
 mod json;
+mod key_size;
 mod kinds;
 mod label;
 mod number;

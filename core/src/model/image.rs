@@ -11,8 +11,10 @@ use std::sync::Arc;
 #[cfg(feature = "serde")]
 use once_cell::race::OnceBox;
 
+use super::info::StreamInfo;
 #[cfg(feature = "serde")]
 use super::json::Encoding;
+use super::key_size::KeySize;
 use super::schema::KeySchema;
 use super::value::{self, AttributeValue, Attributes};
 use crate::error::Error;
@@ -23,6 +25,7 @@ pub struct Image(Arc<Inner>);
 
 struct Inner {
     size_bytes: u64,
+    key_size: KeySize,
     first_form: FirstForm,
     #[cfg(feature = "serde")]
     attributes: OnceBox<Attributes>,
@@ -67,6 +70,7 @@ impl Image {
     pub fn new(attributes: Attributes) -> Self {
         Self(Arc::new(Inner {
             size_bytes: value::size_of_attributes(&attributes),
+            key_size: KeySize::unknown(),
             first_form: FirstForm::attributes(bytes_of(&attributes)),
             #[cfg(feature = "serde")]
             attributes: OnceBox::with_value(Box::new(attributes)),
@@ -97,6 +101,7 @@ impl Image {
     fn encoded(encoding: Encoding, size_bytes: u64) -> Self {
         Self(Arc::new(Inner {
             size_bytes,
+            key_size: KeySize::unknown(),
             first_form: FirstForm::json(encoding.heap_bytes()),
             attributes: OnceBox::new(),
             encoding: OnceBox::with_value(Box::new(encoding)),
@@ -208,7 +213,6 @@ impl Image {
 #[cfg(feature = "serde")]
 impl Image {
     /// The size of the key attributes of an image that has not been decoded.
-    #[inline(never)]
     fn size_of_keys_in_json(&self, schema: &KeySchema) -> Option<u64> {
         let encoding = self.encoding();
         let mut sizes = schema.names().map(|name| encoding.size_of(name));
@@ -284,7 +288,6 @@ impl Image {
 /// The same, when attributes are the only form.
 #[cfg(not(feature = "serde"))]
 impl Image {
-    #[inline(always)]
     fn size_of_keys_in_json(&self, _: &KeySchema) -> Option<u64> {
         None
     }
@@ -315,14 +318,25 @@ impl Image {
 }
 
 impl Image {
-    /// The size of the key attributes, names and values.
+    /// The size of the key attributes of a stream, names and values.
     #[inline(always)]
-    pub(crate) fn size_of_keys(&self, schema: &KeySchema) -> Result<u64, Error> {
+    pub(crate) fn size_of_keys(&self, stream: &StreamInfo) -> Result<u64, Error> {
+        match self.0.key_size.of(stream.number()) {
+            Some(known) => Ok(known),
+            None => self.measure_keys(stream),
+        }
+    }
+
+    #[inline(never)]
+    fn measure_keys(&self, stream: &StreamInfo) -> Result<u64, Error> {
+        let schema = stream.key_schema();
         let size = match self.decoded() {
             Some(attributes) => value::size_of_keys(attributes, schema),
             None => self.size_of_keys_in_json(schema),
         };
-        size.ok_or_else(|| self.missing_key(schema))
+        let size = size.ok_or_else(|| self.missing_key(schema))?;
+        self.0.key_size.remember(stream.number(), size);
+        Ok(size)
     }
 
     /// Says which attribute of the key is not there: the first one.

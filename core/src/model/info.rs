@@ -5,6 +5,7 @@ use std::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::arn::StreamArn;
+use super::key_size::InfoNumber;
 use super::kinds::StreamViewType;
 use super::schema::KeySchema;
 use crate::error::Error;
@@ -17,6 +18,7 @@ pub struct StreamInfo {
     key_schema: KeySchema,
     /// What keys the ids of the stream's events: a hash of the ARN.
     event_key: (u64, u64),
+    number: InfoNumber,
 }
 
 impl StreamInfo {
@@ -46,7 +48,8 @@ impl StreamInfo {
         let mut hasher = SipHasher13::new();
         hasher.write(arn.as_str().as_bytes());
         let hash = hasher.finish128();
-        Self { arn, view_type, key_schema, event_key: (hash.h1, hash.h2) }
+        let event_key = (hash.h1, hash.h2);
+        Self { arn, view_type, key_schema, event_key, number: InfoNumber::next() }
     }
 
     /// The stream's ARN.
@@ -95,6 +98,12 @@ impl StreamInfo {
     #[must_use]
     pub fn created_ms(&self) -> u64 {
         self.arn.label_ms()
+    }
+
+    /// What tells its key schema from that of other streams.
+    #[inline]
+    pub(super) fn number(&self) -> InfoNumber {
+        self.number
     }
 
     pub(super) fn event_key(&self) -> (u64, u64) {

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use super::change::Change;
 use super::image::Image;
+use super::info::StreamInfo;
 use super::kinds::{OperationType, StreamViewType};
-use super::schema::KeySchema;
 use super::value::AttributeValue;
 use crate::error::Error;
 
@@ -38,16 +38,12 @@ impl Record {
     /// one, nor else in the new image, nor else in the old one. [`Error::InvalidItem`] if the record
     /// takes over 4 GiB.
     #[inline(always)]
-    pub(crate) fn new(
-        change: Change,
-        view: StreamViewType,
-        schema: &KeySchema,
-        created_ms: u64,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(change: Change, stream: &StreamInfo, created_ms: u64) -> Result<Self, Error> {
+        let view = stream.view_type();
         let Some(key_source) = change.key_source() else {
-            return Err(Error::MissingKey { attribute: schema.hash().into() });
+            return Err(Error::MissingKey { attribute: stream.key_schema().hash().into() });
         };
-        let key_size = key_source.size_of_keys(schema)?;
+        let key_size = key_source.size_of_keys(stream)?;
         let mut record = Self {
             created_ms,
             size: 0,
@@ -58,7 +54,7 @@ impl Record {
             keys: change.keys,
         };
         if view != StreamViewType::NewAndOldImages {
-            record.keep(view, schema, key_size);
+            record.keep(stream, key_size);
         }
         record.size = u32::try_from(record.size_with(key_size)).map_err(|_| too_large())?;
         Ok(record)
@@ -67,11 +63,12 @@ impl Record {
     /// Lets go of the images that the view type does not ask for. If it asks for none of those that are
     /// there, makes an image of the key attributes, unless the host gave one.
     #[inline(never)]
-    fn keep(&mut self, view: StreamViewType, schema: &KeySchema, key_size: u64) {
+    fn keep(&mut self, stream: &StreamInfo, key_size: u64) {
+        let view = stream.view_type();
         let keeps_new = view == StreamViewType::NewImage && self.new.is_some();
         let keeps_old = view == StreamViewType::OldImage && self.old.is_some();
         if self.keys.is_none() && !keeps_new && !keeps_old {
-            self.keys = self.key_source().map(|source| source.keys(schema, key_size));
+            self.keys = self.key_source().map(|source| source.keys(stream.key_schema(), key_size));
         }
         if !keeps_new {
             self.new = None;
@@ -86,9 +83,9 @@ impl Record {
         created_ms: u64,
         (operation, by_ttl): (OperationType, bool),
         [new, old, keys]: [Option<Image>; 3],
-        view: StreamViewType,
-        schema: &KeySchema,
+        stream: &StreamInfo,
     ) -> Option<Self> {
+        let view = stream.view_type();
         use StreamViewType::{NewAndOldImages, NewImage, OldImage};
         let has_new =
             operation != OperationType::Remove && matches!(view, NewImage | NewAndOldImages);
@@ -101,7 +98,7 @@ impl Record {
             return None;
         }
         let mut record = Self { created_ms, size: 0, operation, by_ttl, new, old, keys };
-        let key_size = record.key_source()?.size_of_keys(schema).ok()?;
+        let key_size = record.key_source()?.size_of_keys(stream).ok()?;
         record.size = u32::try_from(record.size_with(key_size)).ok()?;
         Some(record)
     }
@@ -176,15 +173,16 @@ fn too_large() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AttributeValue, Attributes};
+    use crate::model::{AttributeValue, Attributes, KeySchema};
 
     fn image(names: &[&str]) -> Image {
         let attribute = |name: &&str| ((*name).to_owned(), AttributeValue::S("value".into()));
         Image::new(names.iter().map(attribute).collect::<Attributes>())
     }
 
-    fn schema() -> KeySchema {
-        KeySchema::new("pk", Some("sk")).unwrap()
+    fn stream(view: StreamViewType) -> StreamInfo {
+        let schema = KeySchema::new("pk", Some("sk")).unwrap();
+        StreamInfo::builder("Orders", schema, view).build().unwrap()
     }
 
     #[test]
@@ -209,7 +207,7 @@ mod tests {
             (remove(), NewAndOldImages, false, true, false),
         ] {
             let what = format!("{} in {view}", change.operation());
-            let record = Record::new(change, view, &schema(), 7).unwrap();
+            let record = Record::new(change, &stream(view), 7).unwrap();
             let is = |kept: Option<&Image>, of: &Image| kept.map(|image| image.ptr_eq(of));
             assert_eq!(is(record.new_image(), &new), has_new.then_some(true), "{what}");
             assert_eq!(is(record.old_image(), &old), has_old.then_some(true), "{what}");
@@ -226,11 +224,11 @@ mod tests {
         let keys = image(&["pk", "sk"]);
         let change = || Change::remove(image(&["pk", "sk", "a"]));
         let given = change().with_keys(keys.clone());
-        let record = Record::new(given, StreamViewType::NewImage, &schema(), 0).unwrap();
+        let record = Record::new(given, &stream(StreamViewType::NewImage), 0).unwrap();
         assert!(record.keys.as_ref().is_some_and(|kept| kept.ptr_eq(&keys)));
         let given = change().with_keys(image(&["pk"]));
         assert_eq!(
-            Record::new(given, StreamViewType::NewImage, &schema(), 0).unwrap_err(),
+            Record::new(given, &stream(StreamViewType::NewImage), 0).unwrap_err(),
             Error::MissingKey { attribute: "sk".into() }
         );
     }
@@ -239,7 +237,7 @@ mod tests {
     fn an_item_without_its_key_is_refused() {
         let change = Change::insert(image(&["sk", "a"]));
         assert_eq!(
-            Record::new(change, StreamViewType::NewAndOldImages, &schema(), 0).unwrap_err(),
+            Record::new(change, &stream(StreamViewType::NewAndOldImages), 0).unwrap_err(),
             Error::MissingKey { attribute: "pk".into() }
         );
     }

@@ -221,7 +221,7 @@ mod tests {
         let key = ("pk".to_owned(), AttributeValue::S("a".into()));
         let old = Image::new([key.clone(), ("n".into(), AttributeValue::N("1".into()))].into());
         let change = Change::remove(old.clone()).by_ttl();
-        let stored = Record::new(change, view, info.key_schema(), 1999).unwrap();
+        let stored = Record::new(change, &info, 1999).unwrap();
         let record = RecordRef::new(&info, &stored, SequenceNumber::new(0, Position::new(0)));
 
         assert_eq!(record.event_name(), OperationType::Remove);
@@ -251,7 +251,8 @@ mod tests {
         let schema = KeySchema::new("pk", None).unwrap();
         let view = StreamViewType::NewImage;
         let image = Image::new([("pk".to_owned(), AttributeValue::S("a".into()))].into());
-        let stored = Record::new(Change::insert(image), view, &schema, 0).unwrap();
+        let any = StreamInfo::builder("Orders", schema.clone(), view).build().unwrap();
+        let stored = Record::new(Change::insert(image), &any, 0).unwrap();
         let mut ids = std::collections::BTreeSet::new();
         for created_ms in 0..10 {
             let builder = StreamInfo::builder("Orders", schema.clone(), view);

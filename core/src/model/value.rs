@@ -121,7 +121,6 @@ pub(crate) fn size_of_attributes(attributes: &Attributes) -> u64 {
 }
 
 /// The size of the key attributes, names and values; `None` if one of them is not there.
-#[inline(never)]
 pub(crate) fn size_of_keys(attributes: &Attributes, schema: &KeySchema) -> Option<u64> {
     let size_of = |name: &str, value: &AttributeValue| name.len() as u64 + value.size_bytes();
     if attributes.len() > ONE_PASS {

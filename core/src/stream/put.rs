@@ -109,8 +109,7 @@ impl Stream {
 
     #[inline(always)]
     fn record(&self, change: Change) -> Result<Record, Error> {
-        let info = self.info();
-        Record::new(change, info.view_type(), info.key_schema(), self.now_ms())
+        Record::new(change, self.info(), self.now_ms())
     }
 
     /// Inlined where it is called, so that a record is made where it is stored.

@@ -174,13 +174,7 @@ impl Rebuild {
         }
         let RecordState { created_ms, operation, by_ttl, new, old, keys, batch } = state;
         let info = &self.state.info;
-        let record = Record::restored(
-            created_ms,
-            (operation, by_ttl),
-            [new, old, keys],
-            info.view_type(),
-            info.key_schema(),
-        );
+        let record = Record::restored(created_ms, (operation, by_ttl), [new, old, keys], info);
         let record = record.ok_or(Fault::InvalidRecord { ordinal, position })?;
         part.next = position.plus(1);
         if is_charged {

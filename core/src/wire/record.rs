@@ -226,7 +226,7 @@ mod tests {
     fn written(change: Change, view: StreamViewType) -> (Value, StreamInfo, Record) {
         let schema = KeySchema::new("pk", Some("s\u{e9}\n")).unwrap();
         let info = StreamInfo::builder("Orders", schema, view).build().unwrap();
-        let record = Record::new(change, view, info.key_schema(), 1_432_155_070_999).unwrap();
+        let record = Record::new(change, &info, 1_432_155_070_999).unwrap();
         let number = SequenceNumber::new(2, Position::new(41));
         let mut out = b"[".to_vec();
         write(&RecordRef::new(&info, &record, number), &mut out);
@@ -306,7 +306,7 @@ mod tests {
         ];
         let records = changes.map(|(stream, ms, change)| {
             let info = &streams[stream];
-            (info, Record::new(change, view, info.key_schema(), ms).unwrap())
+            (info, Record::new(change, info, ms).unwrap())
         });
         let (mut splicer, mut all, mut each) = (Splicer::new(), Vec::new(), Vec::new());
         for (position, (info, record)) in (0..).zip(&records) {

@@ -3,9 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::StreamViewType;
 use crate::model::json::tests::items;
 
 const JSON: &str = r#" {"pk" : {"S":"a"} , "n\u0061me":{"N":"10"}, "list":{"L":[{"BOOL":true}]}} "#;
+
+fn stream_of(schema: KeySchema) -> StreamInfo {
+    StreamInfo::builder("Orders", schema, StreamViewType::NewImage).build().unwrap()
+}
 
 fn problem(json: &str) -> Box<str> {
     match Image::from_json(json.as_bytes()) {
@@ -36,7 +41,11 @@ fn the_missing_key_is_named_however_many_attributes_there_are() {
             for image in [&made, &given] {
                 let expected =
                     expected.map_err(|name| Error::MissingKey { attribute: name.into() });
-                assert_eq!(image.size_of_keys(&schema), expected, "{others} beside {names:?}");
+                assert_eq!(
+                    image.size_of_keys(&stream_of(schema.clone())),
+                    expected,
+                    "{others} beside {names:?}"
+                );
             }
         }
     }
@@ -50,7 +59,7 @@ fn given_json_is_kept_and_read_when_asked() {
     assert_eq!(image.json(), JSON.as_bytes());
     assert_eq!(image.size_bytes(), (2 + 1) + (4 + 2) + (4 + 5));
     assert_eq!(image.attribute("pk").unwrap().into_owned(), AttributeValue::S("a".into()));
-    assert_eq!(image.size_of_keys(&KeySchema::new("list", None).unwrap()), Ok(9));
+    assert_eq!(image.size_of_keys(&stream_of(KeySchema::new("list", None).unwrap())), Ok(9));
     assert!(image.0.attributes.get().is_none(), "nobody has asked for all attributes");
     // This name stands in the text with an escape; it is found all the same.
     assert_eq!(image.attribute("name").unwrap().into_owned(), AttributeValue::N("10".into()));
@@ -105,7 +114,10 @@ proptest! {
                 prop_assert_eq!(image.attribute(name).map(Cow::into_owned), value.cloned());
                 let Ok(schema) = KeySchema::new(name, None) else { continue };
                 let size = value.map(|value| name.len() as u64 + value.size_bytes());
-                prop_assert_eq!(image.size_of_keys(&schema).ok(), size);
+                let stream = stream_of(schema.clone());
+                prop_assert_eq!(image.size_of_keys(&stream).ok(), size);
+                // And once more, from memory.
+                prop_assert_eq!(image.size_of_keys(&stream).ok(), size);
                 let mut member = b"{".to_vec();
                 image.write_keys(&schema, &mut [place, 0], &mut member);
                 member.push(b'}');
@@ -125,7 +137,7 @@ proptest! {
         let made = Image::new(item.clone());
         let given = Image::from_json(Image::new(item.clone()).json()).unwrap();
         for image in [&made, &given] {
-            let keys = image.keys(&schema, image.size_of_keys(&schema).unwrap());
+            let keys = image.keys(&schema, image.size_of_keys(&stream_of(schema.clone())).unwrap());
             prop_assert!(keys.attributes().keys().eq(schema.names()));
             prop_assert!(keys.attributes().iter().all(|(name, value)| item[name] == *value));
             let size: u64 = value::size_of_attributes(keys.attributes());
