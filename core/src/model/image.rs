@@ -115,10 +115,7 @@ impl Image {
     #[cfg(feature = "serde")]
     #[must_use]
     pub fn attributes(&self) -> &Attributes {
-        self.0.attributes.get_or_init(|| match self.0.encoding.get() {
-            Some(encoding) => Box::new(encoding.attributes()),
-            None => unreachable!("an image has a form from the start"),
-        })
+        self.0.attributes()
     }
 
     /// The item's attributes.
@@ -135,7 +132,7 @@ impl Image {
     #[cfg(feature = "serde")]
     #[must_use]
     pub fn json(&self) -> &[u8] {
-        self.encoding().json()
+        self.0.encoding().json()
     }
 
     /// Appends the item as DynamoDB JSON. Unlike [`json`](Self::json) it keeps no encoding that was not there.
@@ -143,7 +140,7 @@ impl Image {
     pub fn write_json(&self, out: &mut Vec<u8>) {
         match self.0.encoding.get() {
             Some(encoding) => out.extend_from_slice(encoding.json()),
-            None => out.extend_from_slice(self.encode().json()),
+            None => out.extend_from_slice(self.0.encode().json()),
         }
     }
 
@@ -209,11 +206,40 @@ impl Image {
     }
 }
 
-/// One attribute, without making a form that is not there.
+/// The forms, and what can be said without making one that is not there.
 #[cfg(feature = "serde")]
-impl Image {
-    /// The size of the key attributes of an image that has not been decoded.
-    fn size_of_keys_in_json(&self, schema: &KeySchema) -> Option<u64> {
+impl Inner {
+    fn attributes(&self) -> &Attributes {
+        self.attributes.get_or_init(|| match self.encoding.get() {
+            Some(encoding) => Box::new(encoding.attributes()),
+            None => unreachable!("an image has a form from the start"),
+        })
+    }
+
+    fn encoding(&self) -> &Encoding {
+        self.encoding.get_or_init(|| Box::new(self.encode()))
+    }
+
+    fn encode(&self) -> Encoding {
+        let attributes = self.attributes();
+        let all = attributes.iter().map(|(name, value)| (&**name, value));
+        Encoding::of(all, attributes.len(), self.size_bytes)
+    }
+
+    fn attribute(&self, name: &str) -> Option<Cow<'_, AttributeValue>> {
+        if self.attributes.get().is_none()
+            && let Some(value) = self.encoding().value(name)
+        {
+            return Some(Cow::Owned(value));
+        }
+        self.attributes().get(name).map(Cow::Borrowed)
+    }
+
+    /// The size of the key attributes, if they are all there.
+    fn size_of_keys(&self, schema: &KeySchema) -> Option<u64> {
+        if let Some(attributes) = self.attributes.get() {
+            return value::size_of_keys(attributes, schema);
+        }
         let encoding = self.encoding();
         let mut sizes = schema.names().map(|name| encoding.size_of(name));
         match sizes.try_fold(0, |sum, size| Some(sum + size?)) {
@@ -222,27 +248,14 @@ impl Image {
             None => value::size_of_keys(self.attributes(), schema),
         }
     }
+}
 
-    /// The attributes, if the image was made of them or somebody has asked for them.
-    #[inline]
-    fn decoded(&self) -> Option<&Attributes> {
-        self.0.attributes.get()
-    }
-
-    /// An attribute of the item.
-    pub(crate) fn attribute(&self, name: &str) -> Option<Cow<'_, AttributeValue>> {
-        if self.0.attributes.get().is_none()
-            && let Some(value) = self.encoding().value(name)
-        {
-            return Some(Cow::Owned(value));
-        }
-        self.attributes().get(name).map(Cow::Borrowed)
-    }
-
+#[cfg(feature = "serde")]
+impl Image {
     /// Appends the key attributes as `"name":value`, with commas between them. `hints` are the places where
     /// they were found in another image: items of a table are mostly alike.
     pub(crate) fn write_keys(&self, schema: &KeySchema, hints: &mut [usize; 2], out: &mut Vec<u8>) {
-        let encoding = self.encoding();
+        let encoding = self.0.encoding();
         for ((number, name), hint) in schema.names().enumerate().zip(hints) {
             if number > 0 {
                 out.push(b',');
@@ -269,16 +282,6 @@ impl Image {
         Self::encoded(encoding, size_bytes)
     }
 
-    fn encoding(&self) -> &Encoding {
-        self.0.encoding.get_or_init(|| Box::new(self.encode()))
-    }
-
-    fn encode(&self) -> Encoding {
-        let attributes = self.attributes();
-        let all = attributes.iter().map(|(name, value)| (&**name, value));
-        Encoding::of(all, attributes.len(), self.size_bytes())
-    }
-
     fn forms_bytes(&self) -> u64 {
         let attributes = self.0.attributes.get().map_or(0, bytes_of);
         attributes + self.0.encoding.get().map_or(0, Encoding::heap_bytes)
@@ -287,20 +290,18 @@ impl Image {
 
 /// The same, when attributes are the only form.
 #[cfg(not(feature = "serde"))]
+impl Inner {
+    fn attribute(&self, name: &str) -> Option<Cow<'_, AttributeValue>> {
+        self.attributes.get(name).map(Cow::Borrowed)
+    }
+
+    fn size_of_keys(&self, schema: &KeySchema) -> Option<u64> {
+        value::size_of_keys(&self.attributes, schema)
+    }
+}
+
+#[cfg(not(feature = "serde"))]
 impl Image {
-    fn size_of_keys_in_json(&self, _: &KeySchema) -> Option<u64> {
-        None
-    }
-
-    #[inline]
-    fn decoded(&self) -> Option<&Attributes> {
-        Some(&self.0.attributes)
-    }
-
-    pub(crate) fn attribute(&self, name: &str) -> Option<Cow<'_, AttributeValue>> {
-        self.attributes().get(name).map(Cow::Borrowed)
-    }
-
     pub(crate) fn keys(&self, schema: &KeySchema, _size_bytes: u64) -> Self {
         let key = |name| self.attributes().get_key_value(name);
         Self::new(
@@ -318,24 +319,28 @@ impl Image {
 }
 
 impl Image {
+    /// An attribute of the item.
+    pub(crate) fn attribute(&self, name: &str) -> Option<Cow<'_, AttributeValue>> {
+        self.0.attribute(name)
+    }
+
     /// The size of the key attributes of a stream, names and values.
     #[inline(always)]
     pub(crate) fn size_of_keys(&self, stream: &StreamInfo) -> Result<u64, Error> {
+        // By what is shared, not by the handle: the change that the handle is part of stays in registers.
         match self.0.key_size.of(stream.number()) {
             Some(known) => Ok(known),
-            None => self.measure_keys(stream),
+            None => self.0.measure_keys(stream),
         }
     }
+}
 
+impl Inner {
     #[inline(never)]
     fn measure_keys(&self, stream: &StreamInfo) -> Result<u64, Error> {
         let schema = stream.key_schema();
-        let size = match self.decoded() {
-            Some(attributes) => value::size_of_keys(attributes, schema),
-            None => self.size_of_keys_in_json(schema),
-        };
-        let size = size.ok_or_else(|| self.missing_key(schema))?;
-        self.0.key_size.remember(stream.number(), size);
+        let size = self.size_of_keys(schema).ok_or_else(|| self.missing_key(schema))?;
+        self.key_size.remember(stream.number(), size);
         Ok(size)
     }
 

@@ -24,6 +24,10 @@ pub struct Record {
     by_ttl: bool,
 }
 
+/// What a record takes, as DynamoDB counts it: it was looked whether the key is there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RecordSize(u32);
+
 // A slot of a shard's log is a record and a word; there are millions of them.
 const _: () = assert!(size_of::<Record>() <= 56);
 
@@ -58,6 +62,38 @@ impl Record {
         }
         record.size = u32::try_from(record.size_with(key_size)).map_err(|_| too_large())?;
         Ok(record)
+    }
+
+    /// The size of the record of a change, for a stream that keeps both images.
+    ///
+    /// # Errors
+    ///
+    /// As [`Record::new`].
+    #[inline(always)]
+    pub(crate) fn measure(change: &Change, stream: &StreamInfo) -> Result<RecordSize, Error> {
+        let Some(key_source) = change.key_source() else {
+            return Err(Error::MissingKey { attribute: stream.key_schema().hash().into() });
+        };
+        let images = [&change.new, &change.old].into_iter().flatten();
+        let size = images.fold(key_source.size_of_keys(stream)?, |sum, image| {
+            sum.saturating_add(image.size_bytes())
+        });
+        u32::try_from(size).map(RecordSize).map_err(|_| too_large())
+    }
+
+    /// The record of a change that was measured, for a stream that keeps both images. So nothing that can fail is
+    /// between making a record and storing it, and it goes from registers to where it stays.
+    #[inline(always)]
+    pub(crate) fn whole(change: Change, RecordSize(size): RecordSize, created_ms: u64) -> Self {
+        Self {
+            created_ms,
+            size,
+            operation: change.operation,
+            by_ttl: change.is_ttl_delete(),
+            new: change.new,
+            old: change.old,
+            keys: change.keys,
+        }
     }
 
     /// Lets go of the images that the view type does not ask for. If it asks for none of those that are

@@ -15,7 +15,7 @@ use super::shard::Shard;
 use super::topology::Topology;
 use crate::error::Error;
 use crate::log::{BatchError, MAX_BATCH, Position, Sealed};
-use crate::model::{Change, Record, SequenceNumber};
+use crate::model::{Change, Record, SequenceNumber, StreamViewType};
 use crate::sync::Arc;
 
 /// What became of a record.
@@ -26,6 +26,8 @@ enum Placed {
     Redirected(Record, Arc<Shard>),
     /// No shard is open.
     Nowhere,
+    /// There is none: the change cannot be put into the stream.
+    Refused(Error),
 }
 
 impl Stream {
@@ -45,11 +47,11 @@ impl Stream {
     /// one more round. Never waits for readers or other writers.
     #[inline]
     pub fn put(&self, change: Change) -> Result<SequenceNumber, Error> {
-        let record = self.record(change)?;
-        match self.topology().with(|topology| self.place(topology, record)) {
+        match self.topology().with(|topology| self.place_change(topology, change)) {
             Placed::At(number) => Ok(number),
             Placed::Redirected(record, shard) => self.follow(record, &shard),
             Placed::Nowhere => Err(self.closed()),
+            Placed::Refused(error) => Err(error),
         }
     }
 
@@ -107,13 +109,48 @@ impl Stream {
         Writer { topology: self.topology().load_full(), stream: self.clone() }
     }
 
+    /// The hot path: one open shard that keeps both images, and no bound on bytes.
     #[inline(always)]
+    fn place_change(&self, topology: &Topology, change: Change) -> Placed {
+        let ([shard], true) = (topology.open(), self.keeps_records_whole()) else {
+            return self.place_any(topology, change);
+        };
+        let size = match Record::measure(&change, self.info()) {
+            Ok(size) => size,
+            Err(error) => return Placed::Refused(error),
+        };
+        let now_ms = self.now_ms();
+        if shard.is_due(now_ms) {
+            self.roll_due(shard);
+        }
+        match shard.log.append(Record::whole(change, size, now_ms)) {
+            Ok(position) => {
+                self.stored(topology, shard, position, 1, now_ms);
+                Placed::At(shard.number(position))
+            }
+            Err(Sealed(record)) => Placed::Redirected(record, Arc::clone(shard)),
+        }
+    }
+
+    /// The same for all other streams.
+    #[inline(never)]
+    fn place_any(&self, topology: &Topology, change: Change) -> Placed {
+        match self.record(change) {
+            Ok(record) => self.place(topology, record),
+            Err(error) => Placed::Refused(error),
+        }
+    }
+
+    /// Whether a change is stored with all its images, and nobody counts their bytes.
+    #[inline]
+    fn keeps_records_whole(&self) -> bool {
+        self.info().view_type() == StreamViewType::NewAndOldImages && !self.is_charged()
+    }
+
     fn record(&self, change: Change) -> Result<Record, Error> {
         Record::new(change, self.info(), self.now_ms())
     }
 
-    /// Inlined where it is called, so that a record is made where it is stored.
-    #[inline(always)]
     fn place(&self, topology: &Topology, record: Record) -> Placed {
         let Some(shard) = topology.route(&record, self.info().key_schema()) else {
             return Placed::Nowhere;
@@ -205,6 +242,7 @@ impl Stream {
             match self.place(&self.topology().load_full(), record) {
                 Placed::At(number) => return Ok(number),
                 Placed::Nowhere => return Err(self.closed()),
+                Placed::Refused(error) => return Err(error),
                 Placed::Redirected(back, shard) => {
                     record = back;
                     met = self.redirected_from(&shard);
@@ -266,11 +304,11 @@ impl Writer {
     /// As [`Stream::put`].
     #[inline]
     pub fn put(&mut self, change: Change) -> Result<SequenceNumber, Error> {
-        let record = self.stream.record(change)?;
-        match self.stream.place(&self.topology, record) {
+        match self.stream.place_change(&self.topology, change) {
             Placed::At(number) => Ok(number),
             Placed::Redirected(record, shard) => self.follow(record, &shard),
             Placed::Nowhere => Err(self.stream.closed()),
+            Placed::Refused(error) => Err(error),
         }
     }
 
