@@ -15,6 +15,7 @@ mod record;
 mod record_ref;
 mod schema;
 mod sequence;
+mod serial;
 mod value;
 
 pub use arn::StreamArn;
@@ -32,4 +33,5 @@ pub use schema::{KeySchema, KeySchemaElement};
 #[cfg(feature = "serde")]
 pub(crate) use sequence::SEQUENCE_NUMBER_LENGTH;
 pub use sequence::SequenceNumber;
+pub(crate) use serial::Serial;
 pub use value::{AttributeValue, Attributes};

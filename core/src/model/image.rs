@@ -328,7 +328,7 @@ impl Image {
     #[inline(always)]
     pub(crate) fn size_of_keys(&self, stream: &StreamInfo) -> Result<u64, Error> {
         // By what is shared, not by the handle: the change that the handle is part of stays in registers.
-        match self.0.key_size.of(stream.number()) {
+        match self.0.key_size.of(stream.serial()) {
             Some(known) => Ok(known),
             None => self.0.measure_keys(stream),
         }
@@ -340,7 +340,7 @@ impl Inner {
     fn measure_keys(&self, stream: &StreamInfo) -> Result<u64, Error> {
         let schema = stream.key_schema();
         let size = self.size_of_keys(schema).ok_or_else(|| self.missing_key(schema))?;
-        self.key_size.remember(stream.number(), size);
+        self.key_size.remember(stream.serial(), size);
         Ok(size)
     }
 

@@ -5,9 +5,9 @@ use std::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::arn::StreamArn;
-use super::key_size::InfoNumber;
 use super::kinds::StreamViewType;
 use super::schema::KeySchema;
+use super::serial::Serial;
 use crate::error::Error;
 
 /// What is fixed about a stream when it is enabled on a table.
@@ -18,7 +18,7 @@ pub struct StreamInfo {
     key_schema: KeySchema,
     /// What keys the ids of the stream's events: a hash of the ARN.
     event_key: (u64, u64),
-    number: InfoNumber,
+    serial: Serial,
 }
 
 impl StreamInfo {
@@ -49,7 +49,7 @@ impl StreamInfo {
         hasher.write(arn.as_str().as_bytes());
         let hash = hasher.finish128();
         let event_key = (hash.h1, hash.h2);
-        Self { arn, view_type, key_schema, event_key, number: InfoNumber::next() }
+        Self { arn, view_type, key_schema, event_key, serial: Serial::next() }
     }
 
     /// The stream's ARN.
@@ -102,8 +102,8 @@ impl StreamInfo {
 
     /// What tells its key schema from that of other streams.
     #[inline]
-    pub(super) fn number(&self) -> InfoNumber {
-        self.number
+    pub(super) fn serial(&self) -> Serial {
+        self.serial
     }
 
     pub(super) fn event_key(&self) -> (u64, u64) {

@@ -164,19 +164,13 @@ pub struct EventId(u128);
 
 impl EventId {
     /// The id of the event with this number.
-    pub(crate) fn new(info: &StreamInfo, sequence: SequenceNumber) -> Self {
+    fn new(info: &StreamInfo, sequence: SequenceNumber) -> Self {
         let (key0, key1) = info.event_key();
         let (high, low) = sequence.halves();
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&high.to_le_bytes());
         bytes[8..].copy_from_slice(&low.to_le_bytes());
         Self(SipHasher13::new_with_keys(key0, key1).hash(&bytes).as_u128())
-    }
-
-    /// The number that the digits write.
-    #[cfg(feature = "serde")]
-    pub(crate) fn bits(self) -> u128 {
-        self.0
     }
 
     /// The digits, on the stack.

@@ -10,7 +10,7 @@ use super::shard::{Shard, ShardHandle, ShardId};
 use crate::error::Error;
 use crate::log::{Chunk, Position, Trimmed};
 #[cfg(feature = "serde")]
-use crate::model::EventId;
+use crate::model::Serial;
 use crate::model::{Record, RecordRef};
 use crate::sync::Arc;
 
@@ -215,10 +215,10 @@ impl Page {
         self.first
     }
 
-    /// The id of the event at a position of the page's shard, which need not be in the page.
+    /// What tells its shard from all others that the process has had.
     #[cfg(feature = "serde")]
-    pub(crate) fn event_id(&self, position: Position) -> EventId {
-        EventId::new(self.stream.info(), self.shard.number(position))
+    pub(crate) fn shard_serial(&self) -> Serial {
+        self.shard.serial
     }
 
     /// Where to go on reading: behind the last record, or where this page began if it is empty.

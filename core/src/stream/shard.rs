@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::routing::HashRange;
 use super::topology::Birth;
 use crate::log::{Log, LogHandle, Position, SealedHandle};
-use crate::model::{Record, SequenceNumber, StreamInfo, hexadecimal};
+use crate::model::{Record, SequenceNumber, Serial, StreamInfo, hexadecimal};
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicU64;
 
@@ -70,6 +70,12 @@ pub(crate) type Children = SmallVec<[Arc<Shard>; 2]>;
 pub(crate) struct Shard {
     /// Its number in the stream, in order of creation; the upper part of its sequence numbers.
     pub(crate) ordinal: u32,
+    /// What tells it from a shard of another stream that had the same ARN before.
+    #[cfg_attr(
+        not(feature = "serde"),
+        allow(dead_code, reason = "what is cached has its shard's")
+    )]
+    pub(crate) serial: Serial,
     pub(crate) id: ShardId,
     pub(crate) parent: Option<ShardId>,
     pub(crate) created_ms: u64,
@@ -100,7 +106,17 @@ impl Shard {
     ) -> Self {
         let id = ShardId::new(info, ordinal, created_ms);
         let released = AtomicU64::new(log.earliest().get());
-        Self { ordinal, id, parent, created_ms, range, released, rolling, log }
+        Self {
+            ordinal,
+            serial: Serial::next(),
+            id,
+            parent,
+            created_ms,
+            range,
+            released,
+            rolling,
+            log,
+        }
     }
 
     /// Whether it is old enough to be rolled.

@@ -79,6 +79,8 @@ impl StreamsApi {
     /// that are made from now on share them too. What does not fit is encoded from the images again.
     ///
     /// It is for streams with several readers, or that are read again: who reads once, and alone, gets nothing for the memory.
+    /// Kept are whole hundreds of records, counted from a shard's beginning, that an answer holds whole; so not
+    /// records so large that 1 MiB does not hold a hundred, nor those that are read a few at a time.
     #[must_use]
     pub fn cache_bytes(self, bytes: u64) -> Self {
         Self { cache: Cache::new(bytes).map(Arc::new), ..self }

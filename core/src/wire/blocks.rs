@@ -1,15 +1,18 @@
 //! Blocks: runs of records as they stand in an answer, encoded once and then shared by all answers.
 //!
 //! The records of a shard are divided into blocks of a hundred, by position. An answer that holds a whole block
-//! takes its text from the [`Cache`], or leaves it there; an answer that holds a part of one takes its slice,
-//! if the block is there. Records do not change, so a block is right for ever; it is only forgotten, to
-//! make room for another.
+//! shares its text with the [`Cache`], or leaves it there; an answer that holds a part of one copies it from
+//! the block, if that is there. Records do not change, and a block is known by its shard, not by names that a
+//! later stream may have again. So it is right for ever; it is only forgotten, to make room for another.
+//!
+//! Records so large that no page holds a hundred of them are not kept, nor those that are read a few at a time, as
+//! they come.
 //!
 //! # The cache
 //!
-//! An array of slots, each an atomic pointer to a block or to nothing. A block's key is the id of its first event,
-//! 128 bits that are derived from the stream and the sequence number; the key says in which two slots it may be. Slots
-//! are many more than blocks, so that few meet. Who puts a block in takes out what was in its slot, and then
+//! An array of slots, each an atomic pointer to a block or to nothing. A block's key is the serial number of its shard, and
+//! its own number there; a hash of the key says in which two slots it may be. Slots are many more than blocks, so
+//! that few meet. Who puts a block in takes out what was in its slot, and then
 //! turns a hand over the slots until all blocks together fit into the bytes that were allowed. The hand passes over a
 //! block that was used since it came by last, once ("clock": Corbató, A Paging Experiment with the Multics
 //! System, 1968). Blocks lie in the order of a hash, so that readers who go round a stream larger than the cache
@@ -20,9 +23,11 @@
 //!
 //! # Progress
 //!
-//! Lock-free, as `arc-swap` is. A lookup is a load, or two.
+//! Lock-free, as `arc-swap` is. A lookup is a load, or two. Who puts a block in looks at every slot twice at the most; as a
+//! rule at less than ten.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -31,21 +36,51 @@ use arc_swap::ArcSwapOption;
 
 use super::body::Body;
 use super::record::Splicer;
-use crate::model::{EventId, RecordRef};
+use crate::log::Position;
+use crate::model::RecordRef;
 use crate::stream::Page;
 
 /// The records of a block. Pages of 100, 200, 500 and 1,000 that start at a shard's beginning have whole ones.
 pub(super) const RECORDS: u64 = 100;
 
-/// There is a slot for so many bytes that are allowed: the smallest blocks take three times as many.
+/// There is a slot for so many bytes that are allowed: the smallest blocks take twice as many.
 const BYTES_PER_SLOT: u64 = 16 << 10;
+
+/// And so many slots at the most: 8 MiB. They are not counted with the blocks.
+const MOST_SLOTS: u64 = 1 << 20;
 
 /// So many blocks at least must find room, or none is kept.
 const LEAST_BLOCKS: u64 = 4;
 
+/// Which block it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key {
+    shard: NonZeroU32,
+    block: u64,
+}
+
+impl Key {
+    /// The block that a record of this page belongs to; none for a shard without a number.
+    fn of(page: &Page, position: Position) -> Option<Self> {
+        Some(Self { shard: page.shard_serial().get()?, block: position.get() / RECORDS })
+    }
+
+    /// Two numbers that differ from those of other keys in all of their bits (the finish of MurmurHash3: Appleby).
+    fn hashes(self) -> [u64; 2] {
+        let mixed = |seed: u64| {
+            let word =
+                (self.block ^ u64::from(self.shard.get()).rotate_left(40)).wrapping_add(seed);
+            let word = (word ^ word >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+            let word = (word ^ word >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+            word ^ word >> 33
+        };
+        [mixed(0), mixed(0x9e37_79b9_7f4a_7c15)]
+    }
+}
+
 /// The text of [`RECORDS`] consecutive records, with commas between them.
 pub(super) struct Block {
-    key: EventId,
+    key: Key,
     text: Box<[u8]>,
     /// Where each record starts.
     starts: Box<[usize]>,
@@ -57,7 +92,7 @@ pub(super) struct Block {
 impl Block {
     /// The block of these records.
     fn encode<'p>(
-        key: EventId,
+        key: Key,
         records: impl Iterator<Item = RecordRef<'p>> + Clone,
         splicer: &mut Splicer<'p>,
     ) -> Self {
@@ -90,6 +125,15 @@ impl Block {
     }
 }
 
+/// What the hand leaves where it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spare {
+    /// What was used since it came by last.
+    Used,
+    /// Nothing: others use blocks as fast as it comes by.
+    None,
+}
+
 /// Blocks that were encoded before. See the [module](self).
 pub(super) struct Cache {
     slots: Box<[ArcSwapOption<Block>]>,
@@ -102,7 +146,7 @@ pub(super) struct Cache {
 impl Cache {
     /// A cache of so many bytes; none if that is too little for it to be of use.
     pub(super) fn new(allowed: u64) -> Option<Self> {
-        let slots = usize::try_from(allowed / BYTES_PER_SLOT).ok()?.checked_next_power_of_two()?;
+        let slots = (allowed / BYTES_PER_SLOT).min(MOST_SLOTS).next_power_of_two();
         (allowed >= BYTES_PER_SLOT).then(|| Self {
             slots: (0..slots).map(|_| ArcSwapOption::empty()).collect(),
             allowed,
@@ -119,13 +163,12 @@ impl Cache {
 
     /// The two slots that a block may be in.
     #[inline]
-    fn places(&self, key: EventId) -> [&ArcSwapOption<Block>; 2] {
-        // The number of slots is a power of two, and every bit of a key is as good as any other.
-        [key.bits() as usize, (key.bits() >> 64) as usize]
-            .map(|bits| &self.slots[bits & (self.slots.len() - 1)])
+    fn places(&self, key: Key) -> [&ArcSwapOption<Block>; 2] {
+        // Their number is a power of two.
+        key.hashes().map(|hash| &self.slots[hash as usize & (self.slots.len() - 1)])
     }
 
-    fn get(&self, key: EventId) -> Option<Arc<Block>> {
+    fn get(&self, key: Key) -> Option<Arc<Block>> {
         self.places(key).into_iter().find_map(|slot| {
             let block = slot.load();
             let block = block.as_ref().filter(|block| block.key == key)?;
@@ -147,23 +190,25 @@ impl Cache {
         // swaps of its slot order the two, and the sum is never less than what is in the slots.
         self.held.fetch_add(block.bytes(), Ordering::Relaxed);
         let [first, second] = self.places(block.key);
-        let slot = if first.load().is_none() { first } else { second };
+        let is_free = first.load().as_ref().is_none_or(|other| other.key == block.key);
+        let slot = if is_free { first } else { second };
         self.forget(slot.swap(Some(Arc::clone(block))));
-        // The second time round everything goes.
-        for _ in 0..2 * self.slots.len() {
-            if self.held.load(Ordering::Relaxed) <= self.allowed {
-                break;
+        for round in [Spare::Used, Spare::None] {
+            for _ in 0..self.slots.len() {
+                if self.held.load(Ordering::Relaxed) <= self.allowed {
+                    return;
+                }
+                self.turn(round);
             }
-            self.turn();
         }
     }
 
-    /// Moves the hand on by a slot, and takes out what it finds there, unless it was used.
-    fn turn(&self) {
+    /// Moves the hand on by a slot, and takes out what it finds there.
+    fn turn(&self, spare: Spare) {
         let at = self.hand.fetch_add(1, Ordering::Relaxed) & (self.slots.len() - 1);
         let slot = &self.slots[at];
         match &*slot.load() {
-            Some(block) if block.is_used.load(Ordering::Relaxed) => {
+            Some(block) if spare == Spare::Used && block.is_used.load(Ordering::Relaxed) => {
                 block.is_used.store(false, Ordering::Relaxed);
                 return;
             }
@@ -193,32 +238,34 @@ impl Cache {
             if at > page.first_position() {
                 open.push(b',');
             }
-            let key = page.event_id(first);
-            if let Some(block) = self.get(key) {
-                share(body, open, block, part);
-            } else {
+            let is_whole = part.len() as u64 == RECORDS;
+            let key = Key::of(page, first);
+            let here = || {
                 let behind = at.since(page.first_position()) as usize;
-                let here = records.clone().skip(behind).take(part.len());
-                if part.len() as u64 == RECORDS {
-                    let block = Arc::new(Block::encode(key, here, &mut splicer));
+                records.clone().skip(behind).take(part.len())
+            };
+            match (key.and_then(|key| self.get(key)), key) {
+                (Some(block), _) if is_whole => share(body, open, block),
+                // Copied: to share a few records would be to hold on to a hundred.
+                (Some(block), _) => open.extend_from_slice(&block.text[block.range(part)]),
+                (None, Some(key)) if is_whole => {
+                    let block = Arc::new(Block::encode(key, here(), &mut splicer));
                     self.put(&block);
-                    share(body, open, block, part);
-                } else {
-                    splicer.write_all(here, open, |_| {});
+                    share(body, open, block);
                 }
+                (None, _) => splicer.write_all(here(), open, |_| {}),
             }
             at = next;
         }
     }
 }
 
-/// Appends some of a block's records.
-fn share(body: &mut Body, open: &mut Vec<u8>, block: Arc<Block>, records: Range<usize>) {
-    let range = block.range(records);
+/// Appends a block, and what is open in front of it.
+fn share(body: &mut Body, open: &mut Vec<u8>, block: Arc<Block>) {
     if !open.is_empty() {
         body.push(std::mem::take(open));
     }
-    body.share(block, range);
+    body.share(block);
 }
 
 impl fmt::Debug for Cache {

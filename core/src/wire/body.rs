@@ -1,7 +1,6 @@
-//! The body of an answer: text that was made for it, and slices of blocks that it shares with other answers.
+//! The body of an answer: text that was made for it, and blocks that it shares with other answers.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::blocks::Block;
@@ -21,7 +20,7 @@ pub struct Part(Bytes);
 
 enum Bytes {
     Own(Vec<u8>),
-    Shared(Arc<Block>, Range<usize>),
+    Shared(Arc<Block>),
 }
 
 impl Body {
@@ -64,8 +63,8 @@ impl Body {
         all
     }
 
-    /// The CRC-32 of all bytes (ISO 3309), which DynamoDB sends as `x-amz-crc32`. Blocks know theirs: only other parts
-    /// are gone through.
+    /// The CRC-32 of all bytes (ISO 3309), which DynamoDB sends as `x-amz-crc32`. Shared parts know theirs: only the
+    /// others are gone through.
     ///
     /// Source: Amazon DynamoDB Developer Guide, "Low-level API", the sample response.
     #[must_use]
@@ -73,10 +72,8 @@ impl Body {
         let mut all = crc32fast::Hasher::new();
         for part in &self.parts {
             match &part.0 {
-                Bytes::Shared(block, range) if *range == (0..block.text().len()) => {
-                    all.combine(block.crc32());
-                }
-                _ => all.update(part.as_ref()),
+                Bytes::Own(bytes) => all.update(bytes),
+                Bytes::Shared(block) => all.combine(block.crc32()),
             }
         }
         all.finalize()
@@ -88,10 +85,10 @@ impl Body {
         self.parts.push(Part(Bytes::Own(bytes)));
     }
 
-    /// Appends a slice of a block.
-    pub(super) fn share(&mut self, block: Arc<Block>, range: Range<usize>) {
-        self.len += range.len();
-        self.parts.push(Part(Bytes::Shared(block, range)));
+    /// Appends a block.
+    pub(super) fn share(&mut self, block: Arc<Block>) {
+        self.len += block.text().len();
+        self.parts.push(Part(Bytes::Shared(block)));
     }
 }
 
@@ -99,7 +96,7 @@ impl AsRef<[u8]> for Part {
     fn as_ref(&self) -> &[u8] {
         match &self.0 {
             Bytes::Own(bytes) => bytes,
-            Bytes::Shared(block, range) => &block.text()[range.clone()],
+            Bytes::Shared(block) => block.text(),
         }
     }
 }
@@ -122,7 +119,7 @@ impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.0 {
             Bytes::Own(_) => "Own",
-            Bytes::Shared(..) => "Shared",
+            Bytes::Shared(_) => "Shared",
         };
         f.debug_tuple(kind).field(&self.as_ref().len()).finish()
     }
