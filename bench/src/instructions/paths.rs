@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::num::NonZeroU64;
 
 use streamcore::log::{Log, LogOptions, Next, Position};
-use streamcore::model::{Image, KeySchema, SequenceNumber, StreamViewType};
+use streamcore::model::{Change, Image, KeySchema, SequenceNumber, StreamViewType};
 use streamcore::stream::{IteratorStart, ReadLimits};
 use streamcore::{Store, Stream, StreamConfig, wire};
 use streamcore_bench::{change, item};
@@ -36,6 +36,7 @@ pub const PATHS: &[Path] = &[
     path("snapshot", 1 << 14, 1, snapshot),
     path("Writer::put, few retained", 1 << 13, 1, |steps| put_by_writer(steps, FEW)),
     path("Writer::put, many retained", 1 << 13, 1, |steps| put_by_writer(steps, MANY)),
+    path("Writer::put, images not put before", 1 << 12, 1, put_new_images),
     path("Stream::put, few retained", 1 << 13, 1, |steps| put_by_stream(steps, FEW)),
     path("Stream::put, many retained", 1 << 13, 1, |steps| put_by_stream(steps, MANY)),
     path("get_records(1000), few retained", 16, 1000, |steps| get_records(steps, FEW)),
@@ -148,6 +149,18 @@ fn put_by_writer(steps: u64, retain: u64) {
     let (stream, _, images) = full(retain);
     let mut writer = stream.writer();
     hot_path(steps, &mut || assert!(writer.put(change(&images)).is_ok()));
+}
+
+/// As a host puts: each change has an image that the stream has not seen, whose key it looks for.
+fn put_new_images(steps: u64) {
+    let (stream, _, _) = full(FEW);
+    let mut writer = stream.writer();
+    let images: Vec<Image> = (0..=steps).map(item).collect();
+    let mut changes: Vec<_> =
+        images.windows(2).map(|pair| Change::modify(pair[0].clone(), pair[1].clone())).collect();
+    hot_path(steps, &mut || {
+        assert!(changes.pop().is_some_and(|change| writer.put(change).is_ok()));
+    });
 }
 
 fn put_by_stream(steps: u64, retain: u64) {

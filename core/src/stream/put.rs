@@ -38,8 +38,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingKey`] when the item lacks an attribute of the key; [`Error::StreamClosed`] when
-    /// the stream is disabled. Nothing is stored then.
+    /// [`Error::MissingKey`] when the item lacks an attribute of the key; [`Error::InvalidItem`] when the record
+    /// would take over 4 GiB; [`Error::StreamClosed`] when the stream is disabled. Nothing is stored then.
     ///
     /// # Progress
     ///
