@@ -11,6 +11,7 @@
 //! | `limits.rs` | what one server takes upon itself, and the gate that keeps to it |
 //! | `intake.rs` | reading a request's body, within limits |
 //! | `answer.rs` | responses and their headers |
+//! | `body.rs` | bodies in parts, sent from where they lie |
 //! | `refusal.rs` | what this layer refuses by itself |
 //! | `patience.rs` | how long a client may take to fetch its answer |
 //! | `server.rs` | connections, and an end that lets requests finish |
@@ -30,6 +31,7 @@
 //! server lives; what the host had changed by then stays.
 
 mod answer;
+mod body;
 mod host;
 mod intake;
 mod limits;
@@ -49,7 +51,8 @@ use hyper::{Method, Request, Response};
 use streamcore::wire::{Body, StreamsApi};
 use tokio::task::coop::consume_budget;
 
-pub use answer::{AnswerBody, plain, random, stream};
+pub use answer::{plain, random, stream};
+pub use body::AnswerBody;
 pub use host::{Call, Failure, TableHost};
 pub use intake::Intake;
 pub use limits::{Gate, LEAST_BYTES, Limits};

@@ -3,21 +3,15 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Either, Full};
-use hyper::body::{Body, Bytes, Frame, SizeHint};
+use hyper::body::{Body, Bytes};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::Answer;
+use super::body::AnswerBody;
 use super::host::Failure;
 use super::limits::Counted;
-
-/// The body of an answer: known whole, as a rule, or made while it is sent.
-pub type AnswerBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
@@ -25,50 +19,14 @@ const EXPOSED: &str = "x-amzn-requestid, x-amzn-errortype, x-amz-crc32, date";
 
 /// The answer to an operation.
 pub(super) fn json(counted: Counted) -> Answer {
-    let (crc32, bytes) = (counted.body.crc32(), counted.body.len() as u64);
-    let is_whole = counted.body.parts().len() == 1;
-    let mut parts = counted.into_parts();
-    let mut response = Response::new(match parts.next() {
-        Some(whole) if is_whole => Either::Left(Full::new(whole)),
-        first => {
-            let parts = first.into_iter().chain(parts);
-            Either::Right(Parts { parts, left: bytes }.boxed_unsync())
-        }
-    });
+    let crc32 = counted.body.crc32();
+    let mut response = Response::new(AnswerBody::known(counted.into_parts()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
     headers.insert(CRC32, HeaderValue::from(crc32));
     identify(headers);
     share(headers);
     response
-}
-
-/// A body in several parts, of which so many bytes are left.
-struct Parts<I> {
-    parts: I,
-    left: u64,
-}
-
-impl<I: Iterator<Item = Bytes> + Unpin> Body for Parts<I> {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let part = self.parts.next();
-        self.left -= part.as_ref().map_or(0, |part| part.len() as u64);
-        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
 }
 
 /// A refusal.
@@ -82,7 +40,7 @@ pub(super) fn failure(refused: impl Into<Failure>) -> Answer {
 
 /// What is no operation: a page, figures, an answer of another API.
 pub fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut response = Response::new(Either::Left(Full::new(body.into())));
+    let mut response = Response::new(AnswerBody::known([body.into()]));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -95,7 +53,7 @@ pub fn stream<B>(content_type: &'static str, body: B) -> Answer
 where
     B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
-    let mut response = Response::new(Either::Right(body.boxed_unsync()));
+    let mut response = Response::new(AnswerBody::made(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -117,7 +75,7 @@ fn share(headers: &mut HeaderMap) {
 }
 
 pub(super) fn preflight(asked: &HeaderMap) -> Answer {
-    let mut response = Response::new(Either::Left(Full::default()));
+    let mut response = Response::new(AnswerBody::known([]));
     let headers = response.headers_mut();
     identify(headers);
     share(headers);

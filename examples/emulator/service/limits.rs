@@ -11,8 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::refusal::Refusal;
 
 /// A client makes progress when so many bytes of its request arrive, or of its answer are taken, within
-/// [`Limits::patience`]; or all that the socket was offered at once, which is less only at an answer's end, or between
-/// its parts.
+/// [`Limits::patience`]; or all that are left.
 pub const LEAST_BYTES: usize = 64 << 10;
 
 /// Bodies and answers up to this size are not counted: connections bound them.

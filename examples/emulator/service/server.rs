@@ -4,9 +4,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -16,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Answer;
+use super::body::Gathered;
 use super::limits::{Entry, Gate};
 use super::patience::Patient;
 
@@ -92,6 +95,8 @@ where
         let _ = stream.set_nodelay(true);
         let socket = TokioIo::new(Patient::new(stream, limits.patience));
         let service = TowerToHyperService::new(service.clone());
+        let service =
+            service_fn(move |request| service.call(request).map_ok(|answer| answer.map(Gathered)));
         let connection = ending.watch(http.serve_connection(socket, service));
         running.spawn(attend(connection, entry, cut.clone()));
     }
