@@ -41,26 +41,13 @@ impl Record {
     /// [`Error::MissingKey`] if an attribute of the key is neither in the key image, if there is
     /// one, nor else in the new image, nor else in the old one. [`Error::InvalidItem`] if the record
     /// takes over 4 GiB.
-    #[inline(always)]
     pub(crate) fn new(change: Change, stream: &StreamInfo, created_ms: u64) -> Result<Self, Error> {
-        let view = stream.view_type();
-        let Some(key_source) = change.key_source() else {
-            return Err(Error::MissingKey { attribute: stream.key_schema().hash().into() });
-        };
-        let key_size = key_source.size_of_keys(stream)?;
-        let mut record = Self {
-            created_ms,
-            size: 0,
-            operation: change.operation,
-            by_ttl: change.is_ttl_delete(),
-            new: change.new,
-            old: change.old,
-            keys: change.keys,
-        };
-        if view != StreamViewType::NewAndOldImages {
+        let key_size = size_of_keys(&change, stream)?;
+        let mut record = Self::whole(change, RecordSize(0), created_ms);
+        if stream.view_type() != StreamViewType::NewAndOldImages {
             record.keep(stream, key_size);
         }
-        record.size = u32::try_from(record.size_with(key_size)).map_err(|_| too_large())?;
+        record.measure_with(key_size)?;
         Ok(record)
     }
 
@@ -71,14 +58,7 @@ impl Record {
     /// As [`Record::new`].
     #[inline(always)]
     pub(crate) fn measure(change: &Change, stream: &StreamInfo) -> Result<RecordSize, Error> {
-        let Some(key_source) = change.key_source() else {
-            return Err(Error::MissingKey { attribute: stream.key_schema().hash().into() });
-        };
-        let images = [&change.new, &change.old].into_iter().flatten();
-        let size = images.fold(key_source.size_of_keys(stream)?, |sum, image| {
-            sum.saturating_add(image.size_bytes())
-        });
-        u32::try_from(size).map(RecordSize).map_err(|_| too_large())
+        size_of_all(size_of_keys(change, stream)?, [&change.new, &change.old])
     }
 
     /// The record of a change that was measured, for a stream that keeps both images. So nothing that can fail is
@@ -98,7 +78,6 @@ impl Record {
 
     /// Lets go of the images that the view type does not ask for. If it asks for none of those that are
     /// there, makes an image of the key attributes, unless the host gave one.
-    #[inline(never)]
     fn keep(&mut self, stream: &StreamInfo, key_size: u64) {
         let view = stream.view_type();
         let keeps_new = view == StreamViewType::NewImage && self.new.is_some();
@@ -135,7 +114,7 @@ impl Record {
         }
         let mut record = Self { created_ms, size: 0, operation, by_ttl, new, old, keys };
         let key_size = record.key_source()?.size_of_keys(stream).ok()?;
-        record.size = u32::try_from(record.size_with(key_size)).ok()?;
+        record.measure_with(key_size).ok()?;
         Some(record)
     }
 
@@ -193,12 +172,31 @@ impl Record {
         u64::from(self.size)
     }
 
-    /// The size of a record with such keys and with the images that it holds.
-    #[inline(always)]
-    fn size_with(&self, key_size: u64) -> u64 {
-        let images = [&self.new, &self.old].into_iter().flatten();
-        images.fold(key_size, |sum, image| sum.saturating_add(image.size_bytes()))
+    /// Sets the size: that of keys of such a size, and of the images that it holds.
+    fn measure_with(&mut self, key_size: u64) -> Result<(), Error> {
+        let RecordSize(size) = size_of_all(key_size, [&self.new, &self.old])?;
+        self.size = size;
+        Ok(())
     }
+}
+
+/// The size of the key attributes of a change.
+#[inline(always)]
+fn size_of_keys(change: &Change, stream: &StreamInfo) -> Result<u64, Error> {
+    match change.key_source() {
+        Some(image) => image.size_of_keys(stream),
+        None => Err(Error::MissingKey { attribute: stream.key_schema().hash().into() }),
+    }
+}
+
+/// The size of a record with keys of such a size, and these images.
+#[inline(always)]
+fn size_of_all(key_size: u64, images: [&Option<Image>; 2]) -> Result<RecordSize, Error> {
+    let size = images
+        .into_iter()
+        .flatten()
+        .fold(key_size, |sum, image| sum.saturating_add(image.size_bytes()));
+    u32::try_from(size).map(RecordSize).map_err(|_| too_large())
 }
 
 #[cold]

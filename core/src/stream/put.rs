@@ -26,7 +26,7 @@ enum Placed {
     Redirected(Record, Arc<Shard>),
     /// No shard is open.
     Nowhere,
-    /// There is none: the change cannot be put into the stream.
+    /// There is no record: the change cannot be put into the stream.
     Refused(Error),
 }
 

@@ -12,14 +12,13 @@
 //!
 //! An array of slots, each an atomic pointer to a block or to nothing. A block's key is the serial number of its shard, and
 //! its own number there; a hash of the key says in which two slots it may be. Slots are many more than blocks, so
-//! that few meet. Who puts a block in takes out what was in its slot, and then
-//! turns a hand over the slots until all blocks together fit into the bytes that were allowed. The hand passes over a
-//! block that was used since it came by last, once ("clock": Corbató, A Paging Experiment with the Multics
-//! System, 1968). Blocks lie in the order of a hash, so that readers who go round a stream larger than the cache
-//! still find some.
+//! that few meet. Who puts a block in takes out what was in its slot, and then turns a hand over the slots until all
+//! blocks together fit into the bytes that were allowed. The hand passes over a block that was used since it came by
+//! last, once ("clock": Corbató, A Paging Experiment with the Multics System, 1968). Blocks lie in the order of a
+//! hash, so that readers who go round a stream larger than the cache still find some.
 //!
-//! Ours, although there are crates: those that were looked at (`quick_cache`, `moka`, `mini-moka`) take locks when they
-//! are read, and no reader here waits for another.
+//! Ours, although there are crates: `quick_cache` is read under a lock for each of its shards, and `moka`, which looks up
+//! without one, has its readers do the work of its policy, under a lock, in batches. Here no reader waits for another.
 //!
 //! # Progress
 //!
