@@ -41,20 +41,20 @@ fn what_is_appended_is_counted_and_what_a_reader_has_seen_is_published() {
 }
 
 #[test]
-fn one_append_in_32_looks_how_far_the_log_is_published() {
+fn one_append_in_64_looks_how_far_the_log_is_published() {
     let log = Log::<u64>::new();
     for end in 1..=500 {
         log.append(end).unwrap();
-        assert_eq!(log.stats().published, end / 32 * 32);
+        assert_eq!(log.stats().published, end / 64 * 64);
     }
     let log = Log::<u64>::new();
     let mut end = 0;
-    for length in [31, 1, 5, 27, 31, 2, 100, 3, 64, 1_000] {
+    for length in [63, 1, 5, 59, 63, 2, 200, 3, 128, 1_000] {
         let before = end;
         log.append_all(0..length).unwrap();
         end += length;
         let published = log.stats().published;
-        if before / 32 == end / 32 {
+        if before / 64 == end / 64 {
             assert!(published <= before, "no border was crossed at {end}");
         } else {
             assert_eq!(published, end, "a scan goes on to the end of a batch");

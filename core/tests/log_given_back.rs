@@ -148,8 +148,8 @@ fn segments_are_made_when_they_are_needed_and_large_ones_a_little_ahead() {
         let (slots, slot) = (first(at + 1) - first(at), end - 1 - first(at));
         let ahead = log.stats().blocks - (at + 1);
         let expected = match slots {
-            0..=32 => 0..=0,
-            64..=256 => u64::from(slot >= slots / 2)..=1,
+            0..=64 => 0..=0,
+            128..=512 => u64::from(slot >= slots / 2)..=1,
             _ if slot < slots / 8 => 0..=0,
             _ if slot >= slots / 4 => 1..=1,
             _ => 0..=1,
@@ -327,7 +327,7 @@ fn retention_keeps_what_it_promises_and_hardly_more() {
             let stats = log.stats();
             assert!(end - stats.trimmed >= count.min(end), "keeping {count} of {end}: {stats:?}");
             // Border work has just been done; the first few segments are smaller than its step.
-            if end % 32 == 0 && end > 320 + 2 * count {
+            if end % 64 == 0 && end > 640 + 2 * count {
                 let at = segment(stats.trimmed);
                 let most = count + first(at + 1) - first(at);
                 assert!(end - stats.trimmed < most, "keeping {count} of {end}: {stats:?}");
@@ -338,13 +338,13 @@ fn retention_keeps_what_it_promises_and_hardly_more() {
 
 #[test]
 fn retention_gives_up_a_segment_as_soon_as_none_of_its_records_is_kept() {
-    let log = keeping::<u64>(24);
-    (0..31).for_each(|value| assert!(log.append(value).is_ok()));
+    let log = keeping::<u64>(56);
+    (0..63).for_each(|value| assert!(log.append(value).is_ok()));
     assert_eq!(log.stats().trimmed, 0);
-    log.append(31).unwrap();
+    log.append(63).unwrap();
     let stats = log.stats();
-    assert_eq!((stats.published, stats.trimmed), (32, 8), "24 are left, and 8 fill the first one");
-    assert_eq!(stats.blocks, segments(8, 32));
+    assert_eq!((stats.published, stats.trimmed), (64, 8), "56 are left, and 8 fill the first one");
+    assert_eq!(stats.blocks, segments(8, 64));
 }
 
 #[test]

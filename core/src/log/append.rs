@@ -14,7 +14,7 @@
 //!
 //! # Border work
 //!
-//! One append in 32 then does the chores, in constant bounds and after publishing: it installs the
+//! One append in 64 then does the chores, in constant bounds and after publishing: it installs the
 //! next segment ahead of time, moves the prefix over what is published, and gives up what retention does
 //! not keep. One in 8 drops a few values of dead segments, if there is something to be dropped. So nothing
 //! piles up although nobody reads, and no single append pays for much.
@@ -49,7 +49,7 @@ use crate::sync::SMALL;
 pub const MAX_BATCH: usize = 4096;
 
 /// Border work is due once in so many positions (a power of two).
-pub(crate) const CHORES_EVERY: u64 = if SMALL { 2 } else { 32 };
+pub(crate) const CHORES_EVERY: u64 = if SMALL { 2 } else { 64 };
 /// How many slots one piece of border work scans: more than are appended in between.
 const SCAN: u64 = 2 * CHORES_EVERY;
 /// Values of dead segments are dropped more often, a few at a time: that work is the user's, and may be
@@ -207,29 +207,57 @@ impl<T, S> Log<T, S> {
         let end = first.plus(count);
         // SAFETY: no value is left behind: each is moved to its slot below, where nothing can panic.
         unsafe { values.set_len(0) };
-        // Only now: `set_len` borrows the values' own room, if that is where they are.
-        let source = values.as_mut_ptr();
+        // SAFETY: the positions were just reserved for as many values, which are moved once and for all.
+        unsafe { self.write_batch(first, end, values.as_ptr()) };
+        // SAFETY: as above; all of them are written.
+        unsafe { self.publish_batch(first, end) };
+        self.after_publishing(before, count);
+        Ok(first..end)
+    }
+
+    /// Moves the values of a batch to their slots, forwards, as memory is fastest. Nobody reads them yet.
+    ///
+    /// # Safety
+    /// The caller reserved the positions and has published none of them; `values` points to one value for
+    /// each, and none of those is used again.
+    #[inline(always)]
+    unsafe fn write_batch(&self, first: Position, end: Position, values: *const T) {
+        let mut next = first;
+        while next < end {
+            let Place { segment, slot } = Geometry::<T>::locate(next);
+            let block = self.block_for_writing(segment);
+            let border = Geometry::<T>::first(segment.next()).min(end);
+            let (done, len) = (next.since(first) as usize, border.since(next) as usize);
+            for n in 0..len {
+                // SAFETY: the value is one of the batch, moved once. The position is the caller's alone, and
+                // lives in this slot of this block.
+                unsafe { block.write(slot + n, values.add(done + n).read()) };
+            }
+            next = border;
+        }
+    }
+
+    /// Makes a batch readable from the last record to the first: a prefix that passes the first slot finds
+    /// all the others ready.
+    ///
+    /// # Safety
+    /// The caller reserved the positions, has written all of them, and has published none.
+    #[inline(always)]
+    unsafe fn publish_batch(&self, first: Position, end: Position) {
         let mut next = end;
         let mut batch = Batch::Ends;
-        // From the last to the first: a prefix that passes the first slot finds all the others ready.
         while next > first {
             let Place { segment, slot } = Geometry::<T>::locate(next.minus(1));
             let block = self.block_for_writing(segment);
             let start = Geometry::<T>::first(segment).max(first);
-            let (values, len) = (start.since(first) as usize, next.since(start) as usize);
-            for n in (0..len).rev() {
-                // SAFETY: the value is one of the batch, moved once. The positions are ours alone, and
-                // each lives in this slot of this block.
-                unsafe {
-                    let value = source.add(values + n).read();
-                    block.publish(segment, slot + 1 - len + n, value, batch);
-                }
+            for n in 0..next.since(start) as usize {
+                // SAFETY: the position is the caller's alone, and lives in this slot of this block; its value
+                // is written.
+                unsafe { block.make_ready(segment, slot - n, batch) };
                 batch = Batch::GoesOn;
             }
             next = start;
         }
-        self.after_publishing(before, count);
-        Ok(first..end)
     }
 
     /// The block of a segment in which the caller has a reserved, unpublished position.

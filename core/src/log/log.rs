@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! writers   tail                              every append
-//! readers   watermark, horizon                every read; written once in 32 appends
+//! readers   watermark, horizon                every read; written once in 64 appends
 //! seldom    seal, wait list, shelves, rows    read by everyone, hardly ever written
 //! ```
 

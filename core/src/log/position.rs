@@ -1,8 +1,9 @@
 //! Numbers of the log: positions, segment numbers, and the geometry that maps one to the other.
 //!
 //! Positions are dense from 0. Segments start small and double (an emulator has thousands of nearly
-//! empty streams), until one takes about 64 KiB; from there on all have the same size. So the place
-//! of a position is a shift and a mask once the ramp is over, and a count of leading zeros before.
+//! empty streams), until one takes about 64 KiB; with large values up to 256 KiB, so that it holds 1,024
+//! of them. From there on all have the same size. So the place of a position is a shift and a mask once
+//! the ramp is over, and a count of leading zeros before.
 //!
 //! ```text
 //! slots      F | F |  2F  |    4F    | … | S | S | S …      F = first, S = full, powers of two
@@ -98,8 +99,20 @@ pub(crate) struct Geometry<T>(PhantomData<T>);
 
 /// What a full segment should take, in bytes.
 const SEGMENT_BYTES: usize = 64 << 10;
+/// What it may take for the sake of [`WORTH_A_BORDER`].
+const MOST_BYTES: usize = 256 << 10;
+/// So many records share what a border costs: its work, and that the processor must learn anew to fetch ahead.
+const WORTH_A_BORDER: usize = 1024;
 const MIN_SLOTS: usize = 8;
 const MAX_SLOTS: usize = 4096;
+
+const fn least(a: usize, b: usize) -> usize {
+    if a < b { a } else { b }
+}
+
+const fn most(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
 
 impl<T> Geometry<T> {
     /// log2 of the slots of a full segment. The models use two slots, so that borders are near; the
@@ -109,15 +122,9 @@ impl<T> Geometry<T> {
     } else if cfg!(streamcore_shuttle) {
         2
     } else {
-        let fitting = SEGMENT_BYTES / size_of::<Slot<T>>();
-        let slots = if fitting < MIN_SLOTS {
-            MIN_SLOTS
-        } else if fitting > MAX_SLOTS {
-            MAX_SLOTS
-        } else {
-            fitting
-        };
-        slots.ilog2()
+        let size = size_of::<Slot<T>>();
+        let fitting = least(most(SEGMENT_BYTES / size, WORTH_A_BORDER), MOST_BYTES / size);
+        least(most(fitting, MIN_SLOTS), MAX_SLOTS).ilog2()
     };
 
     /// log2 of the slots of the first segment.
@@ -239,9 +246,11 @@ mod tests {
     }
 
     #[test]
-    fn a_full_segment_takes_about_64_kib() {
+    fn a_full_segment_takes_64_kib_or_holds_1024_records_within_256_kib() {
         assert_eq!(Geometry::<[u64; 7]>::FULL, 1024);
         assert_eq!(Geometry::<u64>::FULL, 4096);
+        assert_eq!(Geometry::<[u64; 24]>::FULL, 1024);
+        assert_eq!(Geometry::<[u64; 32]>::FULL, 512, "264 KiB would be too much");
         assert_eq!(Geometry::<[u8; 100_000]>::FULL, MIN_SLOTS as u64);
     }
 
@@ -255,12 +264,12 @@ mod tests {
         assert_eq!(slots::<u64>(12), ramp);
         assert_eq!(slots::<[u64; 7]>(10), [8, 8, 16, 32, 64, 128, 256, 512, 1024, 1024]);
         assert_eq!(
-            slots::<[u8; 5_000]>(3),
-            [8; 3],
-            "eight of 5008 bytes, since 13 is no power of two"
+            slots::<[u8; 5_000]>(5),
+            [8, 8, 16, 32, 32],
+            "32 of 5008 bytes, since 52 is no power of two"
         );
         assert_eq!(slots::<[u8; 100_000]>(3), [8; 3], "eight slots are the least");
-        assert_eq!(slots::<[u8; 2_000]>(4), [8, 8, 16, 32]);
+        assert_eq!(slots::<[u8; 2_000]>(7), [8, 8, 16, 32, 64, 128, 128]);
         for number in 0..20 {
             let number = SegmentNo(number);
             let is_full = Geometry::<u64>::slots(number) == 4096;

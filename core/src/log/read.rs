@@ -120,13 +120,12 @@ impl<H: LogHandle> SegmentPin<H> {
     /// longer batch; or a few less.
     #[inline]
     pub(crate) fn ready_alone(&self, slot: usize, count: usize) -> usize {
-        /// So many are looked at with one jump.
+        /// So many between two looks at the count.
         const STRIDE: usize = if SMALL { 1 } else { 8 };
         let mut ready = 0;
         while count - ready >= STRIDE {
             let first = slot + ready;
-            let are_alone = (first..first + STRIDE)
-                .fold(true, |all, slot| all & self.state(slot).is_ready_alone(self.segment));
+            let are_alone = (0..STRIDE).all(|n| self.state(first + n).is_ready_alone(self.segment));
             if !are_alone {
                 break;
             }

@@ -238,16 +238,16 @@ mod tests {
         }
     }
 
-    /// A log of 100 records, somebody who sleeps at its end, and a sealer that is suspended as soon as
+    /// A log of 200 records, somebody who sleeps at its end, and a sealer that is suspended as soon as
     /// the log is sealed.
     fn just_sealed() -> (Shared, Arc<Bell>, Cursor<Shared>) {
         let (log, bell) = (Arc::new(Log::<u64, u32>::new()), Arc::<Bell>::default());
-        (0..100).for_each(|value| assert!(log.append(value).is_ok()));
-        let mut cursor = Cursor::new(Arc::clone(&log), Position::new(100));
+        (0..200).for_each(|value| assert!(log.append(value).is_ok()));
+        let mut cursor = Cursor::new(Arc::clone(&log), Position::new(200));
         let waker = Waker::from(Arc::clone(&bell));
         assert!(cursor.poll_ready(&mut Context::from_waker(&waker)).is_pending());
         assert_eq!(log.sealing().offer(7), None);
-        log.sealing().raise_end(Position::new(100));
+        log.sealing().raise_end(Position::new(200));
         assert_eq!(log.tail().try_seal(log.tail().load()), Ok(()));
         (log, bell, cursor)
     }
@@ -260,17 +260,17 @@ mod tests {
             let (log, bell, _cursor) = just_sealed();
             append(&log);
             assert_eq!(bell.0.load(Relaxed), 1, "the sealer is not to be relied on");
-            assert_eq!((log.sealed_end(), log.successor()), (Some(Position::new(100)), Some(&7)));
+            assert_eq!((log.sealed_end(), log.successor()), (Some(Position::new(200)), Some(&7)));
         }
     }
 
     #[test]
     fn a_later_sealer_finishes_what_the_first_has_left() {
         let (log, bell, _cursor) = just_sealed();
-        assert_eq!(log.stats().blocks, 6, "five segments, and one ahead");
-        let end = Position::new(100);
+        assert_eq!(log.stats().blocks, 7, "six segments, and one ahead");
+        let end = Position::new(200);
         assert_eq!(log.seal(8), SealOutcome::AlreadySealed { end, offered: 8 });
-        assert_eq!((bell.0.load(Relaxed), log.stats().blocks), (1, 5));
+        assert_eq!((bell.0.load(Relaxed), log.stats().blocks), (1, 6));
         assert_eq!(log.trim(end), end);
         let stats = log.stats();
         assert_eq!((stats.blocks, stats.spares, log.successor()), (0, 0, Some(&7)));

@@ -205,14 +205,34 @@ impl<T> SegmentRef<T> {
     /// and has not published it before.
     #[inline(always)]
     pub(crate) unsafe fn publish(self, segment: SegmentNo, slot: usize, value: T, batch: Batch) {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            self.write(slot, value);
+            self.make_ready(segment, slot, batch);
+        }
+    }
+
+    /// Writes a value, which nobody reads yet.
+    ///
+    /// # Safety
+    /// As [`SegmentRef::publish`].
+    #[inline(always)]
+    pub(crate) unsafe fn write(self, slot: usize, value: T) {
         // SAFETY: an unpublished position keeps the segment below nobody's trim, so it lives; and
         // no one else writes a reserved slot, nor reads it before its state says so.
-        unsafe {
-            let slot = self.slot(slot);
-            slot.value.with_mut(|place| (*place).write(value));
-            // Release pairs with the load in `state`: who sees READY sees the value.
-            slot.state.store(SlotState::ready(segment, batch).0, Ordering::Release);
-        }
+        unsafe { self.slot(slot).value.with_mut(|place| (*place).write(value)) };
+    }
+
+    /// Makes a value readable that was written.
+    ///
+    /// # Safety
+    /// As [`SegmentRef::publish`]; and the value is written.
+    #[inline(always)]
+    pub(crate) unsafe fn make_ready(self, segment: SegmentNo, slot: usize, batch: Batch) {
+        // SAFETY: an unpublished position keeps the segment alive.
+        let slot = unsafe { self.slot(slot) };
+        // Release pairs with the load in `state`: who sees READY sees the value.
+        slot.state.store(SlotState::ready(segment, batch).0, Ordering::Release);
     }
 
     /// The state of a slot.

@@ -148,8 +148,8 @@ fn border_work_catches_up_in_small_steps() {
         most = most.max(now - before);
         before = now;
     }
-    assert!(most <= 64, "one append has scanned {most} slots");
-    assert!(log.stats().prefix_lag < 32, "{:?}", log.stats());
+    assert!(most <= 128, "one append has scanned {most} slots");
+    assert!(log.stats().prefix_lag < 64, "{:?}", log.stats());
 }
 
 #[test]
