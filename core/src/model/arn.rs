@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::label;
 use crate::error::Error;
 
@@ -33,6 +35,8 @@ pub struct StreamArn {
     label_ms: u64,
 }
 
+/// What comes before the region of an ARN that is made here.
+const SERVICE: &str = "arn:aws:dynamodb:";
 const BEFORE_TABLE: &str = ":table/";
 const BEFORE_LABEL: &str = "/stream/";
 
@@ -45,10 +49,43 @@ impl StreamArn {
     /// [`Error::InvalidTableName`] and [`Error::InvalidArn`] name the part that is malformed.
     pub fn new(region: &str, account: &str, table: &str, created_ms: u64) -> Result<Self, Error> {
         check_table_name(table)?;
+        if let Some(arn) = Self::of_parts(region, account, table, created_ms) {
+            return Ok(arn);
+        }
         let label = label::from_epoch_ms(created_ms);
-        let parts =
-            ["arn:aws:dynamodb:", region, ":", account, BEFORE_TABLE, table, BEFORE_LABEL, &label];
-        Self::parse(&parts.concat())
+        Self::parse(
+            &[SERVICE, region, ":", account, BEFORE_TABLE, table, BEFORE_LABEL, &label].concat(),
+        )
+    }
+
+    /// Puts together parts that are well formed, of which the table's name is known to be so. Taking the text
+    /// apart again would cost as much as all the rest of registering a stream.
+    fn of_parts(region: &str, account: &str, table: &str, label_ms: u64) -> Option<Self> {
+        let label = label::written(label_ms)?;
+        let mut text = SmallVec::<[u8; 160]>::new();
+        let mut put = |part: &str| {
+            text.extend_from_slice(part.as_bytes());
+            text.len()
+        };
+        let region_start = put(SERVICE);
+        let region_end = put(region);
+        put(":");
+        let account_end = put(account);
+        put(BEFORE_TABLE);
+        let table_end = put(table);
+        put(BEFORE_LABEL);
+        text.extend_from_slice(&label);
+        let fits = ARN_LENGTH.contains(&text.len()) && is_region(region) && is_account(account);
+        let text = str::from_utf8(&text).ok().filter(|_| fits)?;
+        // Offsets fit: the text has at most 1024 bytes.
+        Some(Self {
+            text: text.into(),
+            region_start: region_start as u16,
+            region_end: region_end as u16,
+            account_end: account_end as u16,
+            table_end: table_end as u16,
+            label_ms,
+        })
     }
 
     /// Reads an ARN. Every partition of AWS is taken (`aws`, `aws-cn`, ...).
@@ -72,11 +109,11 @@ impl StreamArn {
         }
         let rest = rest.strip_prefix("dynamodb:").ok_or("its service is not `dynamodb`")?;
         let (region, rest) = rest.split_once(':').ok_or("it has no region")?;
-        if region.is_empty() || !is_made_of(region, "-") {
+        if !is_region(region) {
             return Err("its region is not made of a-z, 0-9 and `-`");
         }
         let (account, rest) = split_at(rest, BEFORE_TABLE).ok_or("it has no table")?;
-        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_account(account) {
             return Err("its account has not 12 digits");
         }
         let (table, label) = split_at(rest, BEFORE_LABEL).ok_or("it has no stream label")?;
@@ -161,6 +198,14 @@ fn split_at<'a>(text: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
     let first = mark.as_bytes().first()?;
     let starts = text.bytes().enumerate().filter(|(_, byte)| byte == first);
     starts.filter_map(|(at, _)| Some((&text[..at], text[at..].strip_prefix(mark)?))).next()
+}
+
+fn is_region(text: &str) -> bool {
+    !text.is_empty() && is_made_of(text, "-")
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_made_of(text: &str, also: &str) -> bool {
@@ -284,7 +329,9 @@ mod tests {
             prop_assert_eq!(arn.account(), account);
             prop_assert_eq!(arn.table_name(), table);
             prop_assert_eq!(arn.label_ms(), ms);
-            prop_assert_eq!(&StreamArn::parse(arn.as_str()).unwrap(), &arn);
+            let parsed = StreamArn::parse(arn.as_str()).unwrap();
+            prop_assert_eq!(&parsed, &arn);
+            prop_assert_eq!((parsed.region(), parsed.label()), (arn.region(), arn.label()));
         }
 
         #[test]

@@ -36,7 +36,7 @@ pub(crate) fn to_epoch_ms(label: &str) -> Option<u64> {
 
 /// The text of a moment; `None` if its year has more than four digits. By hand: every stream that is
 /// registered has one, and formatting it takes five times as long.
-fn written(ms: u64) -> Option<[u8; 23]> {
+pub(crate) fn written(ms: u64) -> Option<[u8; 23]> {
     let (days, time) = (ms / 86_400_000, ms % 86_400_000);
     let (year, month, day) = date_of(days);
     if year > 9999 {
