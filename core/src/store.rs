@@ -3,11 +3,12 @@
 //! Streams are found without a lock. The order in which they are listed is kept beside that, in an
 //! index that only registering, removing and listing look at.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Bound;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
+use foldhash::fast::RandomState;
 
 use crate::error::Error;
 use crate::log::Position;
@@ -18,9 +19,11 @@ use crate::stream::{
 };
 
 mod config;
+mod listing;
 mod restore;
 
 pub use config::{StoreBuilder, StreamConfig};
+use listing::{ListKey, Listing, Sought};
 pub use restore::StreamRestore;
 
 /// The longest page of [`Store::list_streams`], and the default.
@@ -50,23 +53,71 @@ pub const LIST_LIMIT: usize = 100;
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    by_arn: papaya::HashMap<Arc<str>, Stream, foldhash::fast::RandomState>,
-    /// The same streams by table and ARN, in the order in which they are listed. A lock, since
-    /// neither putting nor reading nor describing comes here.
-    listed: RwLock<BTreeMap<ListKey, Stream>>,
+    by_arn: papaya::HashMap<HashedArn, Stream, RandomState>,
+    /// What hashes the ARNs.
+    arn_hasher: RandomState,
+    /// The same streams in the order in which they are listed. A lock, since neither putting nor reading nor
+    /// describing comes here.
+    listed: RwLock<Listing>,
     context: Arc<Context>,
 }
 
-/// Where a stream stands in the list: table by table, and a table's streams by ARN.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct ListKey {
-    table: Box<str>,
+/// An ARN with its hash: a table that grows need not read and hash the texts again.
+struct HashedArn {
+    hash: u64,
     arn: Arc<str>,
 }
 
-impl ListKey {
-    fn of(arn: &StreamArn) -> Self {
-        Self { table: arn.table_name().into(), arn: arn.to_shared() }
+/// An ARN to look for, with its hash.
+#[derive(PartialEq, Eq)]
+struct HashedText<'a> {
+    hash: u64,
+    arn: &'a str,
+}
+
+impl HashedArn {
+    fn borrow(&self) -> HashedText<'_> {
+        HashedText { hash: self.hash, arn: &self.arn }
+    }
+}
+
+impl PartialEq for HashedArn {
+    fn eq(&self, other: &Self) -> bool {
+        self.borrow() == other.borrow()
+    }
+}
+
+impl Eq for HashedArn {}
+
+impl Hash for HashedArn {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.borrow().hash(state);
+    }
+}
+
+impl Hash for HashedText<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl papaya::Equivalent<HashedArn> for HashedText<'_> {
+    fn equivalent(&self, key: &HashedArn) -> bool {
+        *self == key.borrow()
+    }
+}
+
+impl Inner {
+    /// An ARN as it is looked for.
+    fn hashed<'a>(&self, arn: &'a str) -> HashedText<'a> {
+        HashedText { hash: self.arn_hasher.hash_one(arn), arn }
+    }
+
+    /// Lets a stream be found by its ARN.
+    fn name(&self, stream: &Stream) {
+        let arn = stream.info().arn().to_shared();
+        let key = HashedArn { hash: self.hashed(&arn).hash, arn };
+        self.by_arn.pin().insert(key, stream.clone());
     }
 }
 
@@ -93,8 +144,9 @@ impl Store {
 
     fn with_context(context: Context) -> Self {
         Self(Arc::new(Inner {
-            by_arn: papaya::HashMap::with_hasher(foldhash::fast::RandomState::default()),
-            listed: RwLock::new(BTreeMap::new()),
+            by_arn: papaya::HashMap::with_hasher(RandomState::default()),
+            arn_hasher: RandomState::default(),
+            listed: RwLock::new(Listing::new()),
             context: Arc::new(context),
         }))
     }
@@ -117,18 +169,17 @@ impl Store {
     pub fn register_stream(&self, config: StreamConfig) -> Result<Stream, Error> {
         let (shards, settings) = (config.checked_shards()?, config.settings());
         let info = config.into_info(self.now_ms())?;
-        let key = ListKey::of(info.arn());
-        let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
-        let place = listed.entry(key);
-        if let Entry::Occupied(known) = &place {
-            if !known.get().is_gone() {
-                return Ok(known.get().clone());
-            }
-            known.get().clear();
-        }
         let stream = Stream::create(info, shards, settings, Arc::clone(&self.0.context));
-        self.0.by_arn.pin().insert(stream.info().arn().to_shared(), stream.clone());
-        place.insert_entry(stream.clone());
+        let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
+        match listed.seek(ListKey::of(stream.info().arn())) {
+            Sought::Here(_, known) if !known.is_gone() => return Ok(known.clone()),
+            Sought::Here(place, gone) => {
+                gone.clear();
+                listed.replace(place, stream.clone());
+            }
+            Sought::Absent(place) => listed.insert(place, stream.clone()),
+        }
+        self.0.name(&stream);
         Ok(stream)
     }
 
@@ -143,7 +194,7 @@ impl Store {
 
     fn with_stream<R>(&self, arn: &str, f: impl FnOnce(&Stream) -> R) -> Result<R, Error> {
         let streams = self.0.by_arn.pin();
-        match streams.get(arn) {
+        match streams.get(&self.0.hashed(arn)) {
             Some(stream) if !stream.is_gone() => Ok(f(stream)),
             Some(gone) => {
                 // It was disabled a day ago; its memory comes back now.
@@ -246,7 +297,7 @@ impl Store {
             return Err(Error::InvalidLimit { given: limit, allowed: 1..=LIST_LIMIT });
         }
         let after = after.map(StreamArn::parse).transpose()?;
-        let first_of_table = table.map(|table| ListKey { table: table.into(), arn: "".into() });
+        let first_of_table = table.map(|table| ListKey { table, arn: "" });
         let from = match (after.as_ref().map(ListKey::of), first_of_table) {
             (Some(after), Some(first)) if after < first => Bound::Included(first),
             (Some(after), _) => Bound::Excluded(after),
@@ -255,9 +306,8 @@ impl Store {
         };
         let listed = self.0.listed.read().unwrap_or_else(PoisonError::into_inner);
         let mut rest = listed
-            .range((from, Bound::Unbounded))
-            .take_while(|(key, _)| table.is_none_or(|table| *key.table == *table))
-            .map(|(_, stream)| stream)
+            .range(from)
+            .take_while(|stream| table.is_none_or(|table| stream.info().table_name() == table))
             .filter(|stream| !stream.is_gone());
         let streams: Vec<Stream> = rest.by_ref().take(limit).cloned().collect();
         Ok(StreamList { more: rest.next().is_some(), streams })
@@ -283,13 +333,14 @@ impl Store {
     /// Removes this very stream, not one that has been registered by its name since.
     #[cold]
     fn remove(&self, stream: &Stream) -> Removed {
-        let key = ListKey::of(stream.info().arn());
+        let arn = stream.info().arn();
         let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
-        if !listed.get(&key).is_some_and(|known| known.is_same(stream)) {
-            return Removed::Before;
-        }
-        listed.remove(&key);
-        self.0.by_arn.pin().remove(&key.arn);
+        let place = match listed.seek(ListKey::of(arn)) {
+            Sought::Here(place, known) if known.is_same(stream) => place,
+            Sought::Here(..) | Sought::Absent(_) => return Removed::Before,
+        };
+        listed.remove(place);
+        self.0.by_arn.pin().remove(&self.0.hashed(arn.as_str()));
         drop(listed);
         stream.disable();
         stream.clear();
@@ -323,7 +374,7 @@ impl Store {
         StoreStats {
             streams: streams
                 .iter()
-                .map(|(arn, stream)| (Arc::clone(arn), stream.stats()))
+                .map(|(key, stream)| (Arc::clone(&key.arn), stream.stats()))
                 .collect(),
             bytes: self.0.context.ledger.as_ref().map_or(0, StoreLedger::bytes),
         }

@@ -1,10 +1,9 @@
 //! Restoring a stream into a store: it is not there until it is whole.
 
-use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 
-use super::{ListKey, Store};
+use super::{ListKey, Sought, Store};
 use crate::error::{ArchiveFault, Error};
 use crate::log::Position;
 use crate::stream::{Lineage, Rebuild, RecordState, ShardState, Stream, StreamState};
@@ -105,19 +104,17 @@ impl StreamRestore {
         let Self { store, rebuild } = self;
         let exists = rebuild.refuse(ArchiveFault::Exists);
         let stream = rebuild.finish()?;
-        let key = ListKey::of(stream.info().arn());
         let mut listed = store.0.listed.write().unwrap_or_else(PoisonError::into_inner);
-        match listed.entry(key) {
-            Entry::Occupied(known) if !known.get().is_gone() => Err(exists),
-            place => {
-                if let Entry::Occupied(gone) = &place {
-                    gone.get().clear();
-                }
-                store.0.by_arn.pin().insert(stream.info().arn().to_shared(), stream.clone());
-                place.insert_entry(stream.clone());
-                Ok(stream)
+        match listed.seek(ListKey::of(stream.info().arn())) {
+            Sought::Here(_, known) if !known.is_gone() => return Err(exists),
+            Sought::Here(place, gone) => {
+                gone.clear();
+                listed.replace(place, stream.clone());
             }
+            Sought::Absent(place) => listed.insert(place, stream.clone()),
         }
+        store.0.name(&stream);
+        Ok(stream)
     }
 }
 
