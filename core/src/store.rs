@@ -168,8 +168,9 @@ impl Store {
     /// Blocks other registrations and listings for a moment; neither puts nor reads.
     pub fn register_stream(&self, config: StreamConfig) -> Result<Stream, Error> {
         let (shards, settings) = (config.checked_shards()?, config.settings());
-        let info = config.into_info(self.now_ms())?;
-        let stream = Stream::create(info, shards, settings, Arc::clone(&self.0.context));
+        let now_ms = self.now_ms();
+        let info = config.into_info(now_ms)?;
+        let stream = Stream::create(info, shards, settings, Arc::clone(&self.0.context), now_ms);
         let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
         match listed.seek(ListKey::of(stream.info().arn())) {
             Sought::Here(_, known) if !known.is_gone() => return Ok(known.clone()),

@@ -6,8 +6,6 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::label;
 use crate::error::Error;
 
@@ -62,25 +60,21 @@ impl StreamArn {
     /// apart again would cost as much as all the rest of registering a stream.
     fn of_parts(region: &str, account: &str, table: &str, label_ms: u64) -> Option<Self> {
         let label = label::written(label_ms)?;
-        let mut text = SmallVec::<[u8; 160]>::new();
-        let mut put = |part: &str| {
-            text.extend_from_slice(part.as_bytes());
-            text.len()
-        };
-        let region_start = put(SERVICE);
-        let region_end = put(region);
-        put(":");
-        let account_end = put(account);
-        put(BEFORE_TABLE);
-        let table_end = put(table);
-        put(BEFORE_LABEL);
-        text.extend_from_slice(&label);
-        let fits = ARN_LENGTH.contains(&text.len()) && is_region(region) && is_account(account);
-        let text = str::from_utf8(&text).ok().filter(|_| fits)?;
+        let label = str::from_utf8(&label).ok()?;
+        let parts = [SERVICE, region, ":", account, BEFORE_TABLE, table, BEFORE_LABEL, label];
+        let length = parts.iter().map(|part| part.len()).sum();
+        if !(ARN_LENGTH.contains(&length) && is_region(region) && is_account(account)) {
+            return None;
+        }
+        let mut text = String::with_capacity(length);
+        parts.iter().for_each(|part| text.push_str(part));
+        let region_end = SERVICE.len() + region.len();
+        let account_end = region_end + 1 + account.len();
+        let table_end = account_end + BEFORE_TABLE.len() + table.len();
         // Offsets fit: the text has at most 1024 bytes.
         Some(Self {
             text: text.into(),
-            region_start: region_start as u16,
+            region_start: SERVICE.len() as u16,
             region_end: region_end as u16,
             account_end: account_end as u16,
             table_end: table_end as u16,

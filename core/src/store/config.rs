@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::Store;
 use crate::error::Error;
 use crate::model::{KeySchema, StreamArn, StreamInfo, StreamViewType};
-use crate::stream::{Clock, Context, Lineage, Settings, StoreLedger, SystemClock, whole_ms};
+use crate::stream::{
+    Clock, Context, Lineage, Settings, StoreLedger, SystemClock, Unfounded, whole_ms,
+};
 
 /// So many shards a stream may begin with.
 const MAX_SHARDS: usize = 4096;
@@ -101,6 +103,7 @@ impl StoreBuilder {
         };
         Store::with_context(Context {
             clock: self.clock,
+            unfounded: Unfounded::new(&lineage),
             lineage,
             incarnation: self.incarnation.unwrap_or_else(|| u64::from_le_bytes(random())),
             read_patience: self.read_patience,

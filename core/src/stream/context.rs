@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::Clock;
+use super::founding::Unfounded;
 use super::heritage::Lineage;
 use super::ledger::StoreLedger;
 
@@ -15,6 +16,8 @@ pub(crate) struct Context {
     pub(crate) lineage: Lineage,
     /// Tells this store from others with the same key: positions mean nothing elsewhere.
     pub(crate) incarnation: u64,
+    /// What streams share that nobody has come to yet.
+    pub(crate) unfounded: Unfounded,
     /// How long a read waits for puts that were in flight when it began.
     pub(crate) read_patience: Duration,
     /// The bytes of all streams, if there is a bound on them.

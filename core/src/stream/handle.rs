@@ -5,17 +5,16 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::{Arc as StdArc, Weak as StdWeak};
 
-use smallvec::SmallVec;
-
 use super::context::Context;
-use super::heritage::{Generation, Heritage};
+use super::founding::Founding;
+use super::heritage::Heritage;
 use super::ledger::Ledger;
 use super::retention::Retention;
 use super::routing::HashRange;
 use super::shard::{Rolling, Shard, ShardId, Successor};
 use super::topology::{Listed, Topology};
 use crate::error::Error;
-use crate::log::{Log, LogOptions, LogStats, NeverVisible, Position, Snapshot};
+use crate::log::{LogOptions, LogStats, NeverVisible, Position, Snapshot};
 use crate::model::{SequenceNumber, StreamInfo, StreamStatus};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, MetadataCell};
@@ -42,8 +41,7 @@ struct Inner {
     context: StdArc<Context>,
     settings: Settings,
     ledger: Ledger,
-    /// Of a stream that was restored.
-    heritage: Option<Box<Heritage>>,
+    origin: Origin,
     /// From when on a disabled stream is found no more, in milliseconds since the epoch.
     gone_ms: AtomicU64,
 }
@@ -55,6 +53,14 @@ impl Drop for Inner {
             self.ledger.close(store);
         }
     }
+}
+
+/// Where a stream comes from.
+pub(crate) enum Origin {
+    /// It was registered.
+    Registered(Founding),
+    /// It was restored.
+    Restored(Box<Heritage>),
 }
 
 /// How a stream is set up.
@@ -137,42 +143,15 @@ pub struct StreamStats {
 }
 
 impl Stream {
-    pub(crate) fn create(
-        info: StreamInfo,
-        shards: u32,
-        settings: Settings,
-        context: StdArc<Context>,
-    ) -> Self {
-        // A stream's first shards are as old as it is, also when a host restores it later: then they have the
-        // names that they had before.
-        let (born_ms, rolling) = (info.created_ms(), settings.rolling(context.clock.now_ms()));
-        let generation = Generation::of_new_streams(context.lineage.restores());
-        let mut topology = Topology::new(generation, 0);
-        let born: SmallVec<[Arc<Shard>; 1]> = HashRange::ALL
-            .divide(shards)
-            // A generation has room for all of them.
-            .map_while(|range| {
-                let birth = topology.birth(born_ms)?;
-                topology.born(birth);
-                let log = Log::with_options(settings.log_options(&context));
-                Some(Arc::new(Shard::new(&info, birth, None, range, rolling, log)))
-            })
-            .collect();
-        topology.status = StreamStatus::Enabled;
-        topology.list(born);
-        Self::of_parts(info, topology, settings, context, None)
-    }
-
     pub(crate) fn of_parts(
         info: StreamInfo,
-        topology: Topology,
+        topology: MetadataCell<Topology>,
         settings: Settings,
         context: StdArc<Context>,
-        heritage: Option<Box<Heritage>>,
+        origin: Origin,
     ) -> Self {
-        let topology = MetadataCell::new(topology);
         let (ledger, gone_ms) = (Ledger::new(), AtomicU64::new(u64::MAX));
-        Self(StdArc::new(Inner { info, topology, context, settings, ledger, heritage, gone_ms }))
+        Self(StdArc::new(Inner { info, topology, context, settings, ledger, origin, gone_ms }))
     }
 
     /// What is the same for all records of the stream.
@@ -332,7 +311,7 @@ impl Stream {
     pub fn is_visible(&self, number: SequenceNumber) -> Result<bool, Error> {
         let place = number.ordinal().zip(number.position());
         let visible = place.and_then(|(ordinal, position)| {
-            self.topology().with(|topology| {
+            self.find_in_topology(|topology| {
                 topology
                     .by_ordinal(ordinal)
                     .map(|listed| position < listed.shard.log.snapshot().end())
@@ -361,7 +340,9 @@ impl Stream {
         }
     }
 
-    pub(crate) fn topology(&self) -> &MetadataCell<Topology> {
+    /// The topology as it is shown: without shards if nobody has come to the stream yet.
+    #[inline]
+    pub(crate) fn shown_topology(&self) -> &MetadataCell<Topology> {
         &self.0.topology
     }
 
@@ -383,7 +364,18 @@ impl Stream {
 
     /// The stream's lives before this one, if it was restored.
     pub(crate) fn heritage(&self) -> Option<&Heritage> {
-        self.0.heritage.as_deref()
+        match &self.0.origin {
+            Origin::Registered(_) => None,
+            Origin::Restored(heritage) => Some(heritage),
+        }
+    }
+
+    /// How its first shards are made, if it was not restored.
+    pub(crate) fn founding(&self) -> Option<Founding> {
+        match self.0.origin {
+            Origin::Registered(founding) => Some(founding),
+            Origin::Restored(_) => None,
+        }
     }
 
     pub(crate) fn charged_bytes(&self) -> u64 {
@@ -436,18 +428,17 @@ impl Stream {
     }
 
     pub(crate) fn shard(&self, id: &str) -> Result<Arc<Shard>, Error> {
-        let found = self
-            .topology()
-            .with(|topology| topology.find(id).map(|listed| Arc::clone(&listed.shard)));
-        found.ok_or_else(|| Error::ShardNotFound {
+        let find = |topology: &Topology| topology.find(id).map(|listed| Arc::clone(&listed.shard));
+        self.find_in_topology(find).ok_or_else(|| Error::ShardNotFound {
             arn: self.info().arn().as_str().into(),
             shard: id.into(),
         })
     }
 
     pub(crate) fn shard_by_ordinal(&self, ordinal: u32) -> Option<Arc<Shard>> {
-        self.topology()
-            .with(|topology| topology.by_ordinal(ordinal).map(|listed| Arc::clone(&listed.shard)))
+        self.find_in_topology(|topology| {
+            topology.by_ordinal(ordinal).map(|listed| Arc::clone(&listed.shard))
+        })
     }
 }
 

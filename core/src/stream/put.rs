@@ -47,7 +47,7 @@ impl Stream {
     /// one more round. Never waits for readers or other writers.
     #[inline]
     pub fn put(&self, change: Change) -> Result<SequenceNumber, Error> {
-        match self.topology().with(|topology| self.place_change(topology, change)) {
+        match self.shown_topology().with(|topology| self.place_change(topology, change)) {
             Placed::At(number) => Ok(number),
             Placed::Redirected(record, shard) => self.follow(record, &shard),
             Placed::Nowhere => Err(self.closed()),
@@ -135,6 +135,9 @@ impl Stream {
     /// The same for all other streams.
     #[inline(never)]
     fn place_any(&self, topology: &Topology, change: Change) -> Placed {
+        if topology.is_unfounded() {
+            return self.topology().with(|founded| self.place_any(founded, change));
+        }
         match self.record(change) {
             Ok(record) => self.place(topology, record),
             Err(error) => Placed::Refused(error),

@@ -14,7 +14,7 @@ use std::sync::Arc as StdArc;
 use super::archive::{Fate, Parent, RecordState, ShardState, StreamState};
 use super::consume::created_ms_of;
 use super::context::Context;
-use super::handle::{Settings, Stream};
+use super::handle::{Origin, Settings, Stream};
 use super::heritage::{Generation, Heritage, Life};
 use super::routing::HashRange;
 use super::shard::{Children, Rolling, Shard, ShardId, Successor};
@@ -22,7 +22,7 @@ use super::topology::{Birth, End, Listed, Topology};
 use crate::error::{ArchiveFault as Fault, Error};
 use crate::log::{Batch, Log, LogOptions, MAX_BATCH, Position};
 use crate::model::{Record, StreamStatus};
-use crate::sync::Arc;
+use crate::sync::{Arc, MetadataCell};
 
 /// So many bytes of a restored shard are charged at once, and given up at once if there are too many.
 const CHARGED_AT_ONCE: u64 = 64 * 1024;
@@ -277,9 +277,10 @@ impl Rebuild {
             next_ordinal: self.state.next_ordinal,
             resumed_at: generation.first_ordinal(),
         });
-        let heritage = Some(Box::new(Heritage(lives)));
+        let (topology, origin) =
+            (MetadataCell::new(topology), Origin::Restored(Box::new(Heritage(lives))));
         let stream =
-            Stream::of_parts(self.state.info, topology, self.settings, self.context, heritage);
+            Stream::of_parts(self.state.info, topology, self.settings, self.context, origin);
         for part in self.parts {
             part.charges.into_iter().for_each(|(end, bytes)| {
                 stream.charge_restored(&part.shard, end, bytes);

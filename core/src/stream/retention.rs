@@ -234,6 +234,9 @@ impl Stream {
 
     /// Does what puts and readers do in passing: for a stream that neither comes to.
     pub(crate) fn maintain(&self, now_ms: u64) {
+        if self.rests(now_ms) {
+            return;
+        }
         for listed in &self.topology().load_full().shards {
             self.keep_age(&listed.shard, now_ms, Effort::All);
             if listed.end.is_none() && listed.shard.is_due(now_ms) {

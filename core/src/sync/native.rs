@@ -163,6 +163,11 @@ impl<T> MetadataCell<T> {
         Self(arc_swap::ArcSwap::from_pointee(value))
     }
 
+    /// A cell that holds a shared value.
+    pub(crate) fn of(value: Arc<T>) -> Self {
+        Self(arc_swap::ArcSwap::new(value))
+    }
+
     /// Calls `f` with the current value. Lock-free; about 8 ns.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         f(&self.0.load())

@@ -54,7 +54,12 @@ pub(crate) struct MetadataCell<T>(Mutex<Arc<T>>);
 impl<T> MetadataCell<T> {
     /// A cell that holds `value`.
     pub(crate) fn new(value: T) -> Self {
-        Self(Mutex::new(Arc::new(value)))
+        Self::of(Arc::new(value))
+    }
+
+    /// A cell that holds a shared value.
+    pub(crate) fn of(value: Arc<T>) -> Self {
+        Self(Mutex::new(value))
     }
 
     /// Calls `f` with the current value.

@@ -1,5 +1,6 @@
-//! The topology of a stream: puts against rolls, splits, disabling, and whoever describes it.
-//! (`stream/lineage.rs`, `stream/put.rs`, `stream/cursor.rs`)
+//! The topology of a stream: puts against rolls, splits, disabling, and whoever describes it, also as
+//! the first to come to it.
+//! (`stream/founding.rs`, `stream/lineage.rs`, `stream/put.rs`, `stream/cursor.rs`)
 //!
 //! `MetadataCell` stands for arc-swap here, so these models prove the use of the swap, not the swap.
 
@@ -27,14 +28,20 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let store = Store::builder().clock(std::sync::Arc::new(ManualClock::at_ms(7))).build();
-        let schema = KeySchema::new("id", None).unwrap();
-        // Retention has models of its own.
-        let config = StreamConfig::new("Orders", schema, StreamViewType::NewImage);
-        let config = config.retain_for_ever().roll_never();
-        let stream = store.register_stream(config).unwrap();
-        let item = [("id".to_owned(), AttributeValue::N("1".to_owned()))];
+        let stream = register();
         let first = stream.describe().shards[0].shard_id.clone();
+        Self::of(stream, first)
+    }
+
+    /// A stream that nobody has come to yet.
+    fn untouched() -> Self {
+        // What its first shard will be called shows another one of its name, made at the same time.
+        let first = register().describe().shards[0].shard_id.clone();
+        Self::of(register(), first)
+    }
+
+    fn of(stream: Stream, first: ShardId) -> Self {
+        let item = [("id".to_owned(), AttributeValue::N("1".to_owned()))];
         let change = Change::insert(Image::new(item.into()));
         Self { stream, first, change, put: Mutex::default() }
     }
@@ -88,6 +95,14 @@ impl Scene {
         put.sort();
         assert_eq!(stored, put, "what is stored is what was acknowledged");
     }
+}
+
+fn register() -> Stream {
+    let store = Store::builder().clock(std::sync::Arc::new(ManualClock::at_ms(7))).build();
+    let schema = KeySchema::new("id", None).unwrap();
+    // Retention has models of its own.
+    let config = StreamConfig::new("Orders", schema, StreamViewType::NewImage);
+    store.register_stream(config.retain_for_ever().roll_never()).unwrap()
 }
 
 fn parent_of<'a>(shard: &&'a ShardInfo) -> Option<&'a ShardId> {
@@ -234,6 +249,45 @@ fn topology_read_to_the_end() {
             let listed: Vec<_> = listed.map(|shard| shard.shard_id.clone()).collect();
             assert_eq!(listed.len(), 1, "{seen:?}");
             assert_eq!(listed, cursor.children());
+        })
+        .after(Scene::finish)
+        .check();
+}
+
+#[test]
+fn topology_founded() {
+    let put = |scene: &Scene, _: &Probe| {
+        let number = scene.put().unwrap();
+        assert_eq!(number.ordinal(), Some(0), "another shard than the first");
+    };
+    Model::new("topology_founded", Scene::untouched)
+        .bound(2)
+        .reaches(&["in order", "noted later"])
+        .role("writer", put)
+        .role("writer", put)
+        .after(|scene, probe| {
+            let put = scene.put.lock().unwrap().clone();
+            probe.reach(if put.is_sorted() { "in order" } else { "noted later" });
+            assert_eq!(scene.describe().shards[0].shard_id, scene.first);
+            scene.finish(probe);
+        })
+        .check();
+}
+
+#[test]
+fn topology_founded_by_a_roll() {
+    Model::new("topology_founded_by_a_roll", Scene::untouched)
+        .bound(1)
+        .reaches(&["rolled before", "rolled after"])
+        .role("writer", |scene, probe| {
+            let number = scene.put().unwrap();
+            let is_first = number.ordinal() == Some(0);
+            probe.reach(if is_first { "rolled after" } else { "rolled before" });
+        })
+        .role("roller", |scene, _| {
+            assert_eq!(scene.stream.roll(scene.first.as_str()).unwrap().len(), 1);
+            let seen = scene.describe();
+            assert_eq!((seen.shards.len(), &seen.shards[0].shard_id), (2, &scene.first));
         })
         .after(Scene::finish)
         .check();

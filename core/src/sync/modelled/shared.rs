@@ -268,7 +268,13 @@ impl<T> MetadataCell<T> {
     /// A cell that holds `value`.
     #[track_caller]
     pub fn new(value: T) -> Self {
-        Self { current: AtomicPtr::new(Version::allocate(Arc::new(value), std::ptr::null_mut())) }
+        Self::of(Arc::new(value))
+    }
+
+    /// A cell that holds a shared value.
+    #[track_caller]
+    pub fn of(value: Arc<T>) -> Self {
+        Self { current: AtomicPtr::new(Version::allocate(value, std::ptr::null_mut())) }
     }
 
     /// The value of a version that was read from `current`.
