@@ -110,7 +110,9 @@ impl papaya::Equivalent<HashedArn> for HashedText<'_> {
 impl Inner {
     /// An ARN as it is looked for.
     fn hashed<'a>(&self, arn: &'a str) -> HashedText<'a> {
-        HashedText { hash: self.arn_hasher.hash_one(arn), arn }
+        let mut hasher = self.arn_hasher.build_hasher();
+        hasher.write(arn.as_bytes());
+        HashedText { hash: hasher.finish(), arn }
     }
 
     /// Lets a stream be found by its ARN.
@@ -156,7 +158,8 @@ impl Store {
         &GLOBAL
     }
 
-    /// Adds a stream, or finds it if it is there already: then the call changes nothing.
+    /// Adds a stream, or finds it if it is there already: then the call changes nothing. A stream takes about
+    /// half a KiB; its shards, a KiB each, are made when somebody puts to it, reads it or describes it.
     ///
     /// # Errors
     ///

@@ -82,8 +82,15 @@ impl Stream {
 
     /// What `find` finds in the topology. Who finds nothing asks once more, of a stream that surely has shards:
     /// the others are spared the question.
+    #[inline]
     pub(crate) fn find_in_topology<R>(&self, find: impl Fn(&Topology) -> Option<R>) -> Option<R> {
-        self.shown_topology().with(&find).or_else(|| self.topology().with(&find))
+        let found = self.shown_topology().with(&find);
+        if found.is_some() { found } else { self.find_in_founded(find) }
+    }
+
+    #[cold]
+    fn find_in_founded<R>(&self, find: impl Fn(&Topology) -> Option<R>) -> Option<R> {
+        self.topology().with(find)
     }
 
     /// Whether nobody has come to the stream, and nothing of it is due at `now_ms`.

@@ -104,6 +104,7 @@ impl Topology {
     }
 
     /// The listed shard of this name.
+    #[inline(always)]
     pub(crate) fn find(&self, id: &str) -> Option<&Listed> {
         let by_name = |listed: &Listed| listed.shard.id.as_str().cmp(id);
         self.shards.binary_search_by(by_name).ok().map(|at| &self.shards[at])
