@@ -20,7 +20,7 @@ const TESTS: &[(&str, usize)] = &[
     ("recycle", 4),
     ("retain", 1),
     ("seal", 4),
-    ("topology", 6),
+    ("topology", 8),
     ("trim", 7),
     ("wake", 6),
     ("wakers", 1),
