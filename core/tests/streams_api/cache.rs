@@ -157,19 +157,25 @@ fn who_goes_round_more_than_fits_still_finds_some() {
 
 #[test]
 fn what_everybody_reads_stays_while_much_is_read_once() {
-    let host = host();
-    host.put(12_000);
-    let api = host.api.clone().cache_bytes(1 << 18);
-    let start = host.of_type("TRIM_HORIZON");
-    let mut hot = answer(&api, &start, 100);
-    let (mut iterator, mut lost) = (page(&api, &start, 100).1.unwrap(), 0);
-    for _ in 0..100 {
-        iterator = page(&api, &iterator, 100).1.unwrap();
-        let again = answer(&api, &start, 100);
-        lost += usize::from(shared(&again, &hot) == 0);
-        hot = again;
+    // Where blocks may lie depends on the shard's number, and in a small cache they meet now and then.
+    let mut lost = Vec::new();
+    for _ in 0..20 {
+        let host = host();
+        host.put(12_000);
+        let api = host.api.clone().cache_bytes(1 << 18);
+        let start = host.of_type("TRIM_HORIZON");
+        let mut hot = answer(&api, &start, 100);
+        let mut iterator = page(&api, &start, 100).1.unwrap();
+        lost.push(0);
+        for _ in 0..100 {
+            iterator = page(&api, &iterator, 100).1.unwrap();
+            let again = answer(&api, &start, 100);
+            *lost.last_mut().unwrap() += usize::from(shared(&again, &hot) == 0);
+            hot = again;
+        }
     }
-    assert!(lost <= 2, "encoded again {lost} times");
+    // About 70 times; 200 if the hand did not pass over what was used.
+    assert!(lost.iter().sum::<usize>() <= 130, "of 2,000 times encoded again: {lost:?}");
 }
 
 fn body_bytes(body: &Body) -> Vec<u8> {
