@@ -159,7 +159,8 @@ impl Store {
     }
 
     /// Adds a stream, or finds it if it is there already: then the call changes nothing. A stream takes about
-    /// half a KiB; its shards, a KiB each, are made when somebody puts to it, reads it or describes it.
+    /// half a KiB; its shards, a KiB each, are made when somebody first asks anything of it
+    /// but its names, its figures included, or when they are due to be rolled.
     ///
     /// # Errors
     ///
@@ -358,7 +359,7 @@ impl Store {
     ///
     /// # Progress
     ///
-    /// Costs a look at each shard. Blocks registrations and listings for a moment, if there is something
+    /// Costs a look at each shard, and at each stream that nobody has come to. Blocks registrations and listings for a moment, if there is something
     /// to remove; neither puts nor reads.
     pub fn maintain(&self) {
         let now_ms = self.now_ms();
@@ -372,7 +373,8 @@ impl Store {
         }
     }
 
-    /// Figures of all streams at about one moment, by ARN. Costs a look at each shard.
+    /// Figures of all streams at about one moment, by ARN. Costs a look at each shard; makes those of streams that
+    /// nobody has come to.
     pub fn stats(&self) -> StoreStats {
         let streams = self.0.by_arn.pin();
         StoreStats {

@@ -398,3 +398,18 @@ fn a_batch_drops_half_as_many_values_again_as_it_has() {
         assert!(alive(&token) <= kept + length + 4 * FULL, "{length}: {} alive", alive(&token));
     }
 }
+
+#[test]
+fn one_append_drops_few_values_however_large_they_are() {
+    #[allow(dead_code, reason = "the token's count is looked at, and the size")]
+    struct Large(Token, [u8; 20_000]);
+    let (token, log) = (Token::default(), keeping::<Large>(100));
+    let mut most = 0;
+    for count in 1..=2_000 {
+        let before = alive(&token);
+        assert!(log.append(Large(Arc::clone(&token), [0; 20_000])).is_ok());
+        most = most.max(before + 1 - alive(&token));
+        assert!(alive(&token) >= count.min(100));
+    }
+    assert!(most <= 16, "one append has dropped {most} values");
+}

@@ -48,10 +48,18 @@ use crate::sync::SMALL;
 /// The largest batch that [`Log::append_all`] takes, in records.
 pub const MAX_BATCH: usize = 4096;
 
-/// Border work is due once in so many positions (a power of two).
-pub(crate) const CHORES_EVERY: u64 = if SMALL { 2 } else { 64 };
-/// How many slots one piece of border work scans: more than are appended in between.
-const SCAN: u64 = 2 * CHORES_EVERY;
+/// Border work is due once in so many positions (a power of two): more seldom where values are not so large
+/// that a whole shelf of segments would fall due at once.
+pub(crate) const fn chores_every<T>() -> u64 {
+    const LARGE: u32 = 3;
+    if SMALL {
+        2
+    } else if Geometry::<T>::FULL_BITS <= LARGE {
+        32
+    } else {
+        64
+    }
+}
 /// Values of dead segments are dropped more often, a few at a time: that work is the user's, and may be
 /// the longest part of an append.
 const DROPS_EVERY: u64 = if SMALL { 2 } else { 8 };
@@ -160,7 +168,7 @@ impl<T, S> Log<T, S> {
     #[cold]
     #[inline(never)]
     fn append_with_chores(&self, position: Position) -> Result<Position, Sealed<T>> {
-        if is_last_of(CHORES_EVERY, position) {
+        if is_last_of(chores_every::<T>(), position) {
             self.chores(position);
         }
         self.reap(DROPS);
@@ -296,7 +304,7 @@ impl<T, S> Log<T, S> {
         let first = before.position();
         let end = first.plus(count);
         let crosses = |every| first.get() / every != end.get() / every;
-        if crosses(CHORES_EVERY) {
+        if crosses(chores_every::<T>()) {
             self.chores(end.minus(1));
         }
         if crosses(DROPS_EVERY) {
@@ -321,8 +329,9 @@ impl<T, S> Log<T, S> {
     fn chores(&self, position: Position) {
         let place = Geometry::<T>::locate(position);
         let slots = Geometry::<T>::slots(place.segment);
-        self.advance(Budget::About(SCAN));
-        if is_first_chore_after(slots / 8, place.slot, slots) {
+        // More than are appended in between.
+        self.advance(Budget::About(2 * chores_every::<T>()));
+        if is_first_chore_after(slots / 8, place.slot, slots, chores_every::<T>() as usize) {
             self.prepare(place.segment.next());
         }
         if let Some(count) = self.retained_count() {
@@ -341,7 +350,10 @@ impl<T, S> Log<T, S> {
 /// Whether anything is due after the append of `position`.
 #[inline(always)]
 const fn is_due_after<T>(position: Position) -> bool {
-    is_last_of(if std::mem::needs_drop::<T>() { DROPS_EVERY } else { CHORES_EVERY }, position)
+    is_last_of(
+        if std::mem::needs_drop::<T>() { DROPS_EVERY } else { chores_every::<T>() },
+        position,
+    )
 }
 
 /// Whether `position` is the last one before a multiple of `every`.
@@ -352,7 +364,6 @@ const fn is_last_of(every: u64, position: Position) -> bool {
 
 /// Whether border work at `slot` is the first one of its segment at or behind slot `mark`. Segments
 /// in which there is no more than one piece of border work are installed when they are needed.
-const fn is_first_chore_after(mark: usize, slot: usize, slots: usize) -> bool {
-    let every = CHORES_EVERY as usize;
+const fn is_first_chore_after(mark: usize, slot: usize, slots: usize, every: usize) -> bool {
     slots > every && slot >= mark && slot < mark + every || SMALL
 }

@@ -33,7 +33,7 @@
 //! `snapshot_against_trim`, `hollow`, `batch_trimmed`, `retention_against_seal`, `recycle`, `panicking_drop`.
 
 use super::Log;
-use super::append::{CHORES_EVERY, MAX_BATCH};
+use super::append::{MAX_BATCH, chores_every};
 use super::directory::Found;
 use super::pins::{Claim, Leave};
 use super::position::{Geometry, Position, SegmentNo};
@@ -82,7 +82,7 @@ pub(crate) enum Payer {
 /// How many segments one piece of border work gives up at the most (but for a batch that is longer):
 /// twice what is filled between two of them, so that retention catches up.
 const fn segments_per_step<T>() -> u64 {
-    let filled = CHORES_EVERY >> Geometry::<T>::FULL_BITS;
+    let filled = chores_every::<T>() >> Geometry::<T>::FULL_BITS;
     if filled > 1 { 2 * filled } else { 2 }
 }
 

@@ -243,7 +243,7 @@ impl<T> SegmentRef<T> {
     pub(crate) unsafe fn state(self, slot: usize) -> SlotState {
         // SAFETY: passed on to the caller.
         let slot = unsafe { self.slot(slot) };
-        // Acquire pairs with the store in `publish`.
+        // Acquire pairs with the store in `make_ready`.
         SlotState(slot.state.load(Ordering::Acquire))
     }
 

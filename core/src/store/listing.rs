@@ -76,6 +76,7 @@ impl Listing {
 
     /// Lists a stream at the place that was sought for its name.
     pub(super) fn insert(&mut self, Place { chunk, at }: Place, stream: Stream) {
+        let is_last = chunk + 1 == self.chunks.len();
         let Some(streams) = self.chunks.get_mut(chunk) else {
             self.chunks.push(vec![stream]);
             return;
@@ -84,8 +85,9 @@ impl Listing {
             streams.insert(at, stream);
             return;
         }
-        // Where streams come in order, chunks are left full; elsewhere half of the room is for those to come.
-        let kept = if at == streams.len() { at } else { CHUNK / 2 };
+        // Behind all others chunks are left full, since streams often come in order; elsewhere half of the room
+        // is for those to come.
+        let kept = if at == streams.len() && is_last { at } else { CHUNK / 2 };
         let mut split = streams.split_off(kept);
         match at.checked_sub(kept) {
             Some(at) => split.insert(at, stream),
@@ -156,6 +158,15 @@ mod tests {
         (0..10).for_each(|table| fill(&mut listing, stream(&store, table, 0)));
         let lengths: Vec<usize> = listing.chunks.iter().map(Vec::len).collect();
         assert_eq!(lengths, [CHUNK, CHUNK, 10 - 2 * CHUNK]);
+    }
+
+    #[test]
+    fn streams_that_come_backwards_behind_a_full_chunk_share_chunks() {
+        let (store, mut listing) = (Store::new(), Listing::new());
+        let forwards = 0..CHUNK as u8;
+        let backwards = (forwards.end..60).rev();
+        forwards.chain(backwards).for_each(|table| fill(&mut listing, stream(&store, table, 0)));
+        assert!(listing.chunks.len() <= 60 / (CHUNK / 2), "{} chunks", listing.chunks.len());
     }
 
     proptest! {

@@ -324,7 +324,7 @@ impl Stream {
         Error::SequenceNumberOutOfShard { given, starting: SequenceNumber::starting(ordinal) }
     }
 
-    /// Figures of all shards. Cheap.
+    /// Figures of all shards, which are made if nobody has come to the stream before. Cheap.
     pub fn stats(&self) -> StreamStats {
         let topology = self.topology().load_full();
         let figures = |listed: &Listed| (listed.shard.id.clone(), listed.shard.log.stats());
