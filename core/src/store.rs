@@ -107,19 +107,37 @@ impl papaya::Equivalent<HashedArn> for HashedText<'_> {
     }
 }
 
+/// What becomes of a stream that is to be listed.
+enum Enlisted {
+    /// It is in the store.
+    Now,
+    /// Another one of its name is.
+    Known(Stream),
+}
+
 impl Inner {
+    /// Lists a stream and lets it be found, in the place of one of its name that is gone.
+    fn enlist(&self, stream: &Stream) -> Enlisted {
+        let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
+        match listed.seek(ListKey::of(stream.info().arn())) {
+            Sought::Here(_, known) if !known.is_gone() => return Enlisted::Known(known.clone()),
+            Sought::Here(place, gone) => {
+                gone.clear();
+                listed.replace(place, stream.clone());
+            }
+            Sought::Absent(place) => listed.insert(place, stream.clone()),
+        }
+        let arn = stream.info().arn().to_shared();
+        let key = HashedArn { hash: self.hashed(&arn).hash, arn };
+        self.by_arn.pin().insert(key, stream.clone());
+        Enlisted::Now
+    }
+
     /// An ARN as it is looked for.
     fn hashed<'a>(&self, arn: &'a str) -> HashedText<'a> {
         let mut hasher = self.arn_hasher.build_hasher();
         hasher.write(arn.as_bytes());
         HashedText { hash: hasher.finish(), arn }
-    }
-
-    /// Lets a stream be found by its ARN.
-    fn name(&self, stream: &Stream) {
-        let arn = stream.info().arn().to_shared();
-        let key = HashedArn { hash: self.hashed(&arn).hash, arn };
-        self.by_arn.pin().insert(key, stream.clone());
     }
 }
 
@@ -175,17 +193,10 @@ impl Store {
         let now_ms = self.now_ms();
         let info = config.into_info(now_ms)?;
         let stream = Stream::create(info, shards, settings, Arc::clone(&self.0.context), now_ms);
-        let mut listed = self.0.listed.write().unwrap_or_else(PoisonError::into_inner);
-        match listed.seek(ListKey::of(stream.info().arn())) {
-            Sought::Here(_, known) if !known.is_gone() => return Ok(known.clone()),
-            Sought::Here(place, gone) => {
-                gone.clear();
-                listed.replace(place, stream.clone());
-            }
-            Sought::Absent(place) => listed.insert(place, stream.clone()),
-        }
-        self.0.name(&stream);
-        Ok(stream)
+        Ok(match self.0.enlist(&stream) {
+            Enlisted::Now => stream,
+            Enlisted::Known(known) => known,
+        })
     }
 
     /// The stream of an ARN. Lock-free.

@@ -14,9 +14,9 @@
 //!
 //! # Border work
 //!
-//! One append in 64 then does the chores, in constant bounds and after publishing: it installs the
-//! next segment ahead of time, moves the prefix over what is published, and gives up what retention does
-//! not keep. One in 8 drops a few values of dead segments, if there is something to be dropped. So nothing
+//! One append in 64 (with values above 16 KiB, in 32) then does the chores, in constant bounds and after
+//! publishing: it installs the next segment ahead of time, moves the prefix over what is published, and
+//! gives up what retention does not keep. One in 8 drops a few values of dead segments, if there is something to be dropped. So nothing
 //! piles up although nobody reads, and no single append pays for much.
 //!
 //! # Orderings
@@ -48,13 +48,12 @@ use crate::sync::SMALL;
 /// The largest batch that [`Log::append_all`] takes, in records.
 pub const MAX_BATCH: usize = 4096;
 
-/// Border work is due once in so many positions (a power of two): more seldom where values are not so large
-/// that a whole shelf of segments would fall due at once.
+/// Border work is due once in so many positions (a power of two). More often where values are so large that
+/// more segments than the shelf of the dying holds would fall due at once.
 pub(crate) const fn chores_every<T>() -> u64 {
-    const LARGE: u32 = 3;
     if SMALL {
         2
-    } else if Geometry::<T>::FULL_BITS <= LARGE {
+    } else if Geometry::<T>::slots(Geometry::<T>::first_full()) <= 8 {
         32
     } else {
         64

@@ -33,7 +33,7 @@ use super::segment::SegmentRef;
 use super::shelf::Shelf;
 use crate::sync::SMALL;
 
-/// How many blocks are kept ready: 4 MiB of 64 KiB each, two huge pages; 16 MiB at the most.
+/// How many blocks are kept ready: 4 MiB of 64 KiB each, two huge pages; with large values more.
 const PLACES: usize = if SMALL { 1 } else { 64 };
 
 /// Blocks that nobody has written to.

@@ -1,9 +1,9 @@
 //! Restoring a stream into a store: it is not there until it is whole.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use super::{ListKey, Sought, Store};
+use super::{Enlisted, Store};
 use crate::error::{ArchiveFault, Error};
 use crate::log::Position;
 use crate::stream::{Lineage, Rebuild, RecordState, ShardState, Stream, StreamState};
@@ -104,17 +104,10 @@ impl StreamRestore {
         let Self { store, rebuild } = self;
         let exists = rebuild.refuse(ArchiveFault::Exists);
         let stream = rebuild.finish()?;
-        let mut listed = store.0.listed.write().unwrap_or_else(PoisonError::into_inner);
-        match listed.seek(ListKey::of(stream.info().arn())) {
-            Sought::Here(_, known) if !known.is_gone() => return Err(exists),
-            Sought::Here(place, gone) => {
-                gone.clear();
-                listed.replace(place, stream.clone());
-            }
-            Sought::Absent(place) => listed.insert(place, stream.clone()),
+        match store.0.enlist(&stream) {
+            Enlisted::Now => Ok(stream),
+            Enlisted::Known(_) => Err(exists),
         }
-        store.0.name(&stream);
-        Ok(stream)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Founding: the first shards of a stream, made when somebody first comes to it.
 //!
-//! Most streams of a large store are never put to, and a shard is four times as large as all the rest of
-//! its stream. So a stream is registered without shards: it shares one topology, that says so by its status
+//! Most streams of a large store are never put to, and a shard is more than twice as large as all the rest
+//! of its stream. So a stream is registered without shards: it shares one topology, that says so by its status
 //! `ENABLING`, with all others of its store that nobody has come to. Whoever comes puts the stream's own
 //! topology in its place, in one exchange. What that holds was decided when the stream was registered, so
 //! nobody can tell when it was made.
